@@ -1,0 +1,156 @@
+// Every error class of the project, in one place.
+// Rules: each error has a stable `code` (TSGI + four digits) and says in `fault` whose it is. The first digit of the code
+// is the family: 1 peer, 2 application, 3 operator, 4 ourselves. `status` is what the client gets when the error reaches
+// the gateway before the head was sent. Messages name the value and what to do, never a secret.
+
+/** Whose fault a failure is. The log level and what the client is told follow from it. */
+export type Fault = "peer" | "application" | "operator" | "us";
+
+interface ErrorDetails {
+  readonly code: string;
+  readonly fault: Fault;
+  readonly status?: number;
+  readonly cause?: unknown;
+}
+
+/** The base of every error that this package throws on purpose. */
+export class TsgiError extends Error {
+  readonly code: string;
+  readonly fault: Fault;
+  /** HTTP status for the client while the head has not been sent; 500 unless the error says otherwise. */
+  readonly status: number;
+
+  constructor(message: string, details: ErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = new.target.name;
+    this.code = details.code;
+    this.fault = details.fault;
+    this.status = details.status ?? 500;
+  }
+}
+
+/** The peer broke the FastCGI protocol or one of its limits: the connection cannot be used any more. */
+export class FcgiPeerError extends TsgiError {
+  constructor(message: string) {
+    super(message, { code: "TSGI1001", fault: "peer" });
+  }
+}
+
+/** The client, or Apache for it, went away before the response was complete. An expected event, not a failure. */
+export class ClientGoneError extends TsgiError {
+  constructor(message = "the client closed the connection before the response was complete") {
+    super(message, { code: "TSGI1002", fault: "peer" });
+  }
+}
+
+/** The request body ended before CONTENT_LENGTH bytes had come. Answers 400 when the application lets it pass. */
+export class InputTruncatedError extends TsgiError {
+  constructor(expected: number, received: number) {
+    super(`the request body ended after ${received} of ${expected} bytes`, {
+      code: "TSGI1003",
+      fault: "peer",
+      status: 400,
+    });
+  }
+}
+
+/** The request body is longer than the caller of `text`, `json` or `bytes` allowed. Answers 413. */
+export class InputTooLargeError extends TsgiError {
+  constructor(limit: number) {
+    super(`the request body is longer than the limit of ${limit} bytes`, {
+      code: "TSGI1004",
+      fault: "peer",
+      status: 413,
+    });
+  }
+}
+
+/** The request body is not what the caller asked to parse, for example not JSON. Answers 400. */
+export class InputFormatError extends TsgiError {
+  constructor(message: string, cause?: unknown) {
+    super(message, { code: "TSGI1005", fault: "peer", status: 400, cause });
+  }
+}
+
+/** The peer did not do its next step in time. */
+export class PeerTimeoutError extends TsgiError {
+  constructor(message: string) {
+    super(message, { code: "TSGI1006", fault: "peer", status: 408 });
+  }
+}
+
+/** The application broke the contract: a malformed status or header, startResponse called twice, a body that is none. */
+export class ContractError extends TsgiError {
+  constructor(message: string, cause?: unknown) {
+    super(message, { code: "TSGI2001", fault: "application", cause });
+  }
+}
+
+/** The application used `wsgi.input` or `write` after its request had ended. */
+export class RequestOverError extends TsgiError {
+  constructor(what: string) {
+    super(`${what} was used after the request had ended`, { code: "TSGI2002", fault: "application" });
+  }
+}
+
+export type LoadFailure = "not-found" | "no-export" | "failed-inside" | "compile" | "refused";
+
+const loadFailures: Readonly<Record<LoadFailure, { code: string; fault: Fault; status: number }>> = {
+  "not-found": { code: "TSGI3001", fault: "operator", status: 404 },
+  "no-export": { code: "TSGI3002", fault: "application", status: 500 },
+  "failed-inside": { code: "TSGI3003", fault: "application", status: 500 },
+  compile: { code: "TSGI3004", fault: "application", status: 500 },
+  refused: { code: "TSGI3005", fault: "operator", status: 403 },
+};
+
+/** A script could not be made into an application; `kind` tells the causes apart. */
+export class LoadError extends TsgiError {
+  readonly kind: LoadFailure;
+
+  constructor(kind: LoadFailure, message: string, cause?: unknown) {
+    super(message, { ...loadFailures[kind], cause });
+    this.kind = kind;
+  }
+}
+
+/** One or more settings are wrong. `issues` has a sentence for each and names where the value came from. */
+export class ConfigError extends TsgiError {
+  readonly issues: readonly string[];
+
+  constructor(issues: readonly string[]) {
+    super(issues.join("\n"), { code: "TSGI3101", fault: "operator" });
+    this.issues = issues;
+  }
+}
+
+/** The machine does not let us start: a port in use, a missing module, a folder that may not be entered. */
+export class BootError extends TsgiError {
+  constructor(message: string, cause?: unknown) {
+    super(message, { code: "TSGI3102", fault: "operator", cause });
+  }
+}
+
+/** A limit of this server is reached; the client may come again. Answers 503 with Retry-After. */
+export class OverloadedError extends TsgiError {
+  constructor(message: string) {
+    super(message, { code: "TSGI3103", fault: "operator", status: 503 });
+  }
+}
+
+/** One of our own modules was used against its rules: a bug in this package. */
+export class UsageError extends TsgiError {
+  constructor(message: string) {
+    super(message, { code: "TSGI4001", fault: "us" });
+  }
+}
+
+/** The one-line text of anything thrown, for a log line or a terminal. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` of a system error such as ENOENT, or undefined. */
+export function systemCodeOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}

@@ -1,0 +1,148 @@
+// The environ of a request, made from the variables that came in (PEP 3333 "environ Variables", RFC 3875 section 4.1).
+// Rules: the object of variables becomes the environ, nothing is copied; what is mended keeps its original under
+// `tsgi.original.NAME`; HTTP_PROXY never gets in (CVE-2016-5385); costly `tsgi.*` values are made when first read.
+
+import type { Environ, ErrorStream, InputStream, Log, Transport } from "../spec.ts";
+import { fileWrapper } from "./file-wrapper.ts";
+import type { MountHints } from "./mount.ts";
+import { findMount, stripProxyPrefix } from "./mount.ts";
+
+/** Variables as they came in: latin-1 strings in an object without prototype. */
+export type Variables = Record<string, string>;
+
+/** What a request has beside its variables. */
+export interface EnvironParts {
+  readonly transport: Transport;
+  readonly input: InputStream;
+  readonly errors: ErrorStream;
+  readonly isMultiprocess: boolean;
+  readonly isRunOnce: boolean;
+  /** Absolute name of the script's file, "" for an application that was not loaded from one. */
+  readonly script: string;
+  readonly mount: MountHints;
+  /** Used where Apache gives no UNIQUE_ID. */
+  readonly requestId: string;
+  readonly waitUntil: (work: Promise<unknown>) => void;
+  readonly lazy: LazyParts;
+}
+
+/** Values that most requests never read. Each is asked for once. */
+export interface LazyParts {
+  signal(): AbortSignal;
+  log(): Log;
+}
+
+const wsgiVersion = [1, 0] as const;
+
+const required: ReadonlyArray<readonly [name: string, value: string]> = [
+  ["REQUEST_METHOD", "GET"],
+  ["SCRIPT_NAME", ""],
+  ["PATH_INFO", ""],
+  ["SERVER_NAME", "localhost"],
+  ["SERVER_PORT", "80"],
+  ["SERVER_PROTOCOL", "HTTP/1.1"],
+];
+
+function mend(variables: Variables, name: string, value: string): void {
+  const original = variables[name];
+  if (original === value) return;
+  if (original !== undefined) variables[`tsgi.original.${name}`] = original;
+  variables[name] = value;
+}
+
+/** Where Apache leaves the Authorization header: CGIPassAuth, SetEnvIf, RewriteRule [E=], FcgidPassHeader. */
+const authorizationNames = [
+  "REDIRECT_HTTP_AUTHORIZATION",
+  "REDIRECT_REDIRECT_HTTP_AUTHORIZATION",
+  "Authorization",
+  "AUTHORIZATION",
+] as const;
+
+function findAuthorization(variables: Variables): string | undefined {
+  for (const name of authorizationNames) {
+    const value = variables[name];
+    if (value !== undefined && value !== "") return value;
+  }
+  for (const name of ["REMOTE_USER", "REDIRECT_REMOTE_USER"]) {
+    const value = variables[name];
+    if (value !== undefined && /^Basic /i.test(value)) return value;
+  }
+  return undefined;
+}
+
+function mendAuthorization(variables: Variables): void {
+  const given = variables["HTTP_AUTHORIZATION"];
+  if (given !== undefined && given !== "") return;
+  const found = findAuthorization(variables);
+  if (found !== undefined) variables["HTTP_AUTHORIZATION"] = found;
+  else if (given === "") delete variables["HTTP_AUTHORIZATION"]; // SetEnvIf without a match for the header
+}
+
+function urlScheme(variables: Variables): "http" | "https" {
+  const https = variables["HTTPS"];
+  if (https !== undefined && /^(?:on|1|true|yes)$/i.test(https)) return "https";
+  return variables["REQUEST_SCHEME"]?.toLowerCase() === "https" ? "https" : "http";
+}
+
+function queryOf(target: string | undefined): string {
+  const mark = target?.indexOf("?") ?? -1;
+  return target === undefined || mark === -1 ? "" : target.slice(mark + 1);
+}
+
+function tidyVariables(variables: Variables): void {
+  delete variables["HTTP_PROXY"];
+  delete variables["HTTP_CONTENT_TYPE"];
+  delete variables["HTTP_CONTENT_LENGTH"];
+  if (variables["CONTENT_TYPE"] === "") delete variables["CONTENT_TYPE"];
+  if (variables["CONTENT_LENGTH"] === "") delete variables["CONTENT_LENGTH"];
+  variables["QUERY_STRING"] ??= queryOf(variables["REQUEST_URI"]);
+}
+
+function mendVariables(variables: Variables, hints: MountHints): void {
+  tidyVariables(variables);
+  mendAuthorization(variables);
+  const split = findMount(variables, hints);
+  mend(variables, "SCRIPT_NAME", split.scriptName);
+  mend(variables, "PATH_INFO", split.pathInfo);
+  const filename = variables["SCRIPT_FILENAME"];
+  if (filename?.startsWith("proxy:") === true) mend(variables, "SCRIPT_FILENAME", stripProxyPrefix(filename));
+  for (const [name, value] of required) variables[name] ??= value;
+}
+
+/** A property that is computed when first read and is an ordinary one from then on. */
+function defineLazy(environ: object, name: string, make: () => unknown): void {
+  const define = (value: unknown): void => {
+    Object.defineProperty(environ, name, { value, writable: true, enumerable: true, configurable: true });
+  };
+  Object.defineProperty(environ, name, {
+    enumerable: true,
+    configurable: true,
+    get() {
+      const value = make();
+      define(value);
+      return value;
+    },
+    set: define,
+  });
+}
+
+/** Makes the environ out of `variables`, which it takes over and changes. */
+export function createEnviron(variables: Variables, parts: EnvironParts): Environ {
+  mendVariables(variables, parts.mount);
+  const environ = variables as Record<string, unknown> as Environ; // every key that Environ requires is set here
+  environ["wsgi.version"] = wsgiVersion;
+  environ["wsgi.url_scheme"] = urlScheme(variables);
+  environ["wsgi.input"] = parts.input;
+  environ["wsgi.errors"] = parts.errors;
+  environ["wsgi.file_wrapper"] = fileWrapper;
+  environ["wsgi.multithread"] = false;
+  environ["wsgi.multiprocess"] = parts.isMultiprocess;
+  environ["wsgi.run_once"] = parts.isRunOnce;
+  environ["tsgi.request_id"] = variables["UNIQUE_ID"] ?? parts.requestId;
+  environ["tsgi.transport"] = parts.transport;
+  environ["tsgi.wait_until"] = parts.waitUntil;
+  environ["tsgi.script"] = parts.script;
+  defineLazy(environ, "tsgi.signal", () => parts.lazy.signal());
+  defineLazy(environ, "tsgi.log", () => parts.lazy.log());
+  return environ;
+}

@@ -1,0 +1,261 @@
+// `wsgi.input`: the request body as the application reads it (PEP 3333 "Input and Error Streams").
+// Rules: it ends at CONTENT_LENGTH, or with the producer's end, and never waits beyond it; bytes after CONTENT_LENGTH are
+// dropped; a body that ends early is an error and not an end. What waits is bounded: the producer is paused at
+// `highWaterBytes`. Reads are answered in the order in which they were asked.
+
+import { Readable } from "node:stream";
+import {
+  ContractError,
+  InputFormatError,
+  InputTooLargeError,
+  InputTruncatedError,
+  RequestOverError,
+} from "../errors.ts";
+import type { InputStream } from "../spec.ts";
+
+/** How the input stops and starts whoever feeds it. */
+export interface InputFlow {
+  pause(): void;
+  resume(): void;
+}
+
+const highWaterBytes = 128 * 1024;
+const lowWaterBytes = 32 * 1024;
+const defaultLimitBytes = 1024 * 1024;
+const empty = Buffer.alloc(0);
+const lineFeed = 10;
+
+function ignore(): void {}
+
+/** The number in CONTENT_LENGTH; undefined when there is none. Throws InputFormatError (400) for anything else. */
+export function parseContentLength(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  if (!/^[0-9]{1,15}$/.test(text))
+    throw new InputFormatError(`CONTENT_LENGTH is ${JSON.stringify(text)}, not a number`);
+  return Number(text);
+}
+
+function checkSize(size: number | undefined, name: string): number {
+  if (size === undefined || size < 0) return Infinity;
+  if (size !== Infinity && !Number.isSafeInteger(size)) {
+    throw new ContractError(`wsgi.input.${name}: the size must be a whole number of bytes, not ${String(size)}`);
+  }
+  return size;
+}
+
+export class RequestInput implements InputStream {
+  readonly #flow: InputFlow;
+  readonly #expected: number | undefined;
+  #received = 0;
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  #isPaused = false;
+  #isEnded: boolean;
+  #error: Error | undefined;
+  #wake: (() => void) | undefined;
+  #tail: Promise<unknown> | undefined;
+
+  /** `expected` is CONTENT_LENGTH in bytes, undefined for a body that ends when the producer says so. */
+  constructor(flow: InputFlow, expected: number | undefined) {
+    this.#flow = flow;
+    this.#expected = expected;
+    this.#isEnded = expected === 0;
+  }
+
+  // The producer's side.
+
+  /** Takes bytes from the peer. They are kept, not copied. */
+  push(bytes: Buffer): void {
+    if (this.#isEnded || this.#error !== undefined || bytes.length === 0) return;
+    const room = this.#expected === undefined ? bytes.length : this.#expected - this.#received;
+    const taken = bytes.length > room ? bytes.subarray(0, room) : bytes;
+    this.#received += taken.length;
+    this.#queue.push(taken);
+    this.#queuedBytes += taken.length;
+    if (this.#received === this.#expected) this.#isEnded = true;
+    else if (this.#queuedBytes >= highWaterBytes) this.#pause();
+    this.#notify();
+  }
+
+  /** The peer has sent all it has. */
+  end(): void {
+    if (this.#isEnded || this.#error !== undefined) return;
+    if (this.#expected === undefined) this.#isEnded = true;
+    else this.#error = new InputTruncatedError(this.#expected, this.#received);
+    this.#notify();
+  }
+
+  /** Nothing more will come, because of `error`: reads get what is there, then the error. */
+  fail(error: Error): void {
+    if (this.#isEnded || this.#error !== undefined) return;
+    this.#error = error;
+    this.#notify();
+  }
+
+  /** The request is over: what is left is dropped, the producer is set free, every later read throws. */
+  close(): void {
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#isEnded = false;
+    this.#error = new RequestOverError("wsgi.input");
+    this.#resume();
+    this.#notify();
+  }
+
+  /** True when the whole body has come, or has failed to. */
+  get isComplete(): boolean {
+    return this.#isEnded || this.#error !== undefined;
+  }
+
+  #pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#flow.pause();
+  }
+
+  #resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#flow.resume();
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  // The application's side.
+
+  read(size?: number): Promise<Buffer> {
+    return this.#inTurn(() => this.#collect(checkSize(size, "read")));
+  }
+
+  readline(size?: number): Promise<Buffer> {
+    return this.#inTurn(() => this.#line(checkSize(size, "readline")));
+  }
+
+  readlines(hint?: number): Promise<Buffer[]> {
+    return this.#inTurn(async () => {
+      const limit = hint === undefined || hint <= 0 ? Infinity : hint;
+      const lines: Buffer[] = [];
+      for (let total = 0; total < limit;) {
+        const line = await this.#line(Infinity);
+        if (line.length === 0) break;
+        lines.push(line);
+        total += line.length;
+      }
+      return lines;
+    });
+  }
+
+  async *lines(): AsyncGenerator<Buffer, void, undefined> {
+    for (;;) {
+      const line = await this.readline();
+      if (line.length === 0) return;
+      yield line;
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    for (;;) {
+      const chunk = await this.#inTurn(() => this.#next());
+      if (chunk === undefined) return;
+      yield chunk;
+    }
+  }
+
+  stream(): Readable {
+    return Readable.from(this, { objectMode: false, highWaterMark: highWaterBytes });
+  }
+
+  bytes(limit: number = defaultLimitBytes): Promise<Buffer> {
+    return this.#inTurn(async () => {
+      const most = checkSize(limit, "bytes");
+      if (this.#expected !== undefined && this.#expected > most) throw new InputTooLargeError(most);
+      const body = await this.#collect(most === Infinity ? most : most + 1);
+      if (body.length > most) throw new InputTooLargeError(most);
+      return body;
+    });
+  }
+
+  async text(limit: number = defaultLimitBytes): Promise<string> {
+    return (await this.bytes(limit)).toString("utf8");
+  }
+
+  async json(limit: number = defaultLimitBytes): Promise<unknown> {
+    const text = await this.text(limit);
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new InputFormatError("the request body is not JSON", error);
+    }
+  }
+
+  /** Runs a read after those asked before it. Its rejection counts as handled: a read may be given up on. */
+  #inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    const turn = this.#tail === undefined ? operation() : this.#tail.then(operation);
+    const tail = turn.then(ignore, ignore).then(() => {
+      if (this.#tail === tail) this.#tail = undefined;
+    });
+    this.#tail = tail;
+    return turn;
+  }
+
+  /** The next bytes, or undefined at the end. */
+  async #next(): Promise<Buffer | undefined> {
+    for (;;) {
+      const chunk = this.#queue.shift();
+      if (chunk !== undefined) {
+        this.#queuedBytes -= chunk.length;
+        if (this.#queuedBytes <= lowWaterBytes) this.#resume();
+        return chunk;
+      }
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#isEnded) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #putBack(chunk: Buffer): void {
+    this.#queue.unshift(chunk);
+    this.#queuedBytes += chunk.length;
+  }
+
+  async #collect(size: number): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    let missing = size;
+    while (missing > 0) {
+      const chunk = await this.#next();
+      if (chunk === undefined) break;
+      if (chunk.length > missing) this.#putBack(chunk.subarray(missing));
+      parts.push(chunk.subarray(0, missing));
+      missing -= Math.min(missing, chunk.length);
+    }
+    return joined(parts);
+  }
+
+  async #line(size: number): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    let missing = size;
+    while (missing > 0) {
+      const chunk = await this.#next();
+      if (chunk === undefined) break;
+      const found = chunk.indexOf(lineFeed);
+      const length = Math.min(missing, found === -1 ? chunk.length : found + 1);
+      if (length < chunk.length) this.#putBack(chunk.subarray(length));
+      parts.push(chunk.subarray(0, length));
+      missing -= length;
+      if (found !== -1 && length === found + 1) break;
+    }
+    return joined(parts);
+  }
+}
+
+function joined(parts: readonly Buffer[]): Buffer {
+  const [first] = parts;
+  if (first === undefined) return empty;
+  return parts.length === 1 ? first : Buffer.concat(parts);
+}

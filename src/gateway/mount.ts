@@ -1,0 +1,113 @@
+// Where the application is mounted: SCRIPT_NAME and PATH_INFO as PEP 3333 wants them, from what Apache passes.
+// Rules: SCRIPT_NAME + PATH_INFO is the decoded path of the URL. Apache's two variables already are that for a handler on
+// a file or a location; the other recipes (ProxyPass, Action, RewriteRule, FallbackResource, DirectoryIndex) each need the
+// one step named below. A rewrite to an unrelated path, and an ErrorDocument, are the administrator's word and stay.
+
+import type { Split, UrlPath } from "./url-path.ts";
+import { cutAt, fold, isUnder, percentDecode, urlPathOf } from "./url-path.ts";
+
+export interface MountHints {
+  /** From the configuration: "" for the root, else "/x" without a trailing slash. */
+  readonly mountPoint?: string | undefined;
+  /** The decoded path after the script's file, when the file was found inside a longer path. */
+  readonly rest?: string | undefined;
+  /** Whether ProxyPass may be in front, which maps no file: true in the daemon, false under mod_fcgid and CGI. */
+  readonly mayBeProxied?: boolean;
+}
+
+export interface MountVariables {
+  readonly SCRIPT_NAME?: string | undefined;
+  readonly PATH_INFO?: string | undefined;
+  readonly REQUEST_URI?: string | undefined;
+  readonly SCRIPT_FILENAME?: string | undefined;
+  readonly DOCUMENT_ROOT?: string | undefined;
+  readonly CONTEXT_DOCUMENT_ROOT?: string | undefined;
+  readonly REDIRECT_STATUS?: string | undefined;
+}
+
+const proxyPrefix = /^proxy:(?:fcgi|balancer):\/\/[^/]*/;
+
+/** SCRIPT_FILENAME without the `proxy:fcgi://host` that mod_proxy_fcgi puts before it for a backend of type FPM. */
+export function stripProxyPrefix(scriptFilename: string): string {
+  const path = scriptFilename.replace(proxyPrefix, "");
+  return path === scriptFilename ? path : path.replace(/^\/{2,}/, "/");
+}
+
+/** The decoded path that ProxyPass sent to the backend; undefined when SCRIPT_FILENAME is a file that Apache mapped. */
+function backendPathOf(variables: MountVariables): string | undefined {
+  const filename = stripProxyPrefix(variables.SCRIPT_FILENAME ?? "");
+  if (!filename.startsWith("/")) return undefined;
+  for (const root of [variables.DOCUMENT_ROOT, variables.CONTEXT_DOCUMENT_ROOT]) {
+    if (root !== undefined && root !== "" && isUnder(filename, root.replace(/\/+$/, ""))) return undefined;
+  }
+  return fold(percentDecode(filename));
+}
+
+/** How long the part of `path` is that comes before its longest common tail, of whole segments, with `backend`. */
+function lengthBeforeCommonTail(path: string, backend: string): number {
+  let index = 0;
+  while (index < path.length && index < backend.length && path.at(-1 - index) === backend.at(-1 - index)) index += 1;
+  const start = path.length - index;
+  const slash = path.indexOf("/", start);
+  return slash === -1 ? path.length : slash;
+}
+
+/** ProxyPass gives the whole path as SCRIPT_NAME: the mount is what the backend's path does not share. */
+function cutProxied(path: UrlPath, variables: MountVariables, hints: MountHints): Split {
+  if (hints.rest !== undefined && path.folded.endsWith(fold(hints.rest))) {
+    return cutAt(path, path.folded.length - fold(hints.rest).length);
+  }
+  const backend = hints.mayBeProxied === true ? backendPathOf(variables) : undefined;
+  return cutAt(path, backend === undefined ? path.folded.length : lengthBeforeCommonTail(path.folded, backend));
+}
+
+function isErrorDocument(variables: MountVariables): boolean {
+  return Number(variables.REDIRECT_STATUS ?? "200") >= 400;
+}
+
+/** Cuts before `tail`, which the folded path must end with. */
+function cutBefore(path: UrlPath, tail: string): Split {
+  return cutAt(path, path.folded.length - tail.length);
+}
+
+/** The steps for a URL that is not SCRIPT_NAME + PATH_INFO: an internal redirect, or a proxied path. */
+function cutRedirected(path: UrlPath, given: Split, variables: MountVariables, hints: MountHints): Split {
+  const name = fold(given.scriptName);
+  const info = fold(given.pathInfo);
+  const rest = hints.rest === undefined ? undefined : fold(hints.rest);
+  // Action: the script's file is in PATH_TRANSLATED, and what follows it there follows it in the URL.
+  if (rest !== undefined && path.folded.endsWith(rest)) return cutBefore(path, rest);
+  if (info === "") {
+    // FallbackResource, DirectoryIndex, RewriteRule to a script alone: it stands for the folder that it is in.
+    const folder = name.slice(0, name.lastIndexOf("/"));
+    return cutAt(path, isUnder(path.folded, folder) ? folder.length : 0);
+  }
+  // RewriteRule to script/$1, and Action with the URL as PATH_INFO: what comes before PATH_INFO is the mount.
+  if (path.folded.endsWith(info)) return cutBefore(path, info);
+  // Action to a path below the location that handles it: the whole URL comes after that path.
+  if (info.endsWith(path.folded)) return cutAt(path, 0);
+  // proxy-fcgi-pathinfo: SCRIPT_NAME is the whole path or the mount, PATH_INFO the backend's path.
+  if (name === path.folded) return cutProxied(path, variables, hints);
+  return name !== "" && isUnder(path.folded, name) ? cutAt(path, name.length) : given;
+}
+
+function cut(path: UrlPath, given: Split, variables: MountVariables, hints: MountHints): Split {
+  const { mountPoint } = hints;
+  if (mountPoint !== undefined && isUnder(path.folded, mountPoint)) return cutAt(path, mountPoint.length);
+  const whole = given.scriptName + given.pathInfo;
+  if (fold(whole) !== path.folded) return cutRedirected(path, given, variables, hints);
+  if (given.pathInfo === "") return cutProxied(path, variables, hints);
+  return path.text === whole ? given : cutAt(path, fold(given.scriptName).length);
+}
+
+/** Derives SCRIPT_NAME and PATH_INFO; gives back what Apache passed where there is nothing better. */
+export function findMount(variables: MountVariables, hints: MountHints): Split {
+  const given = { scriptName: variables.SCRIPT_NAME ?? "", pathInfo: variables.PATH_INFO ?? "" };
+  const path = variables.REQUEST_URI === undefined ? undefined : urlPathOf(variables.REQUEST_URI);
+  if (path === undefined || isErrorDocument(variables)) return given;
+  const found = cut(path, given, variables, hints);
+  if (!found.scriptName.endsWith("/")) return found;
+  // A location that is asked for with its slash: the slash is the application's path.
+  const scriptName = found.scriptName.replace(/\/+$/, "");
+  return { scriptName, pathInfo: found.scriptName.slice(scriptName.length) + found.pathInfo };
+}

@@ -1,0 +1,175 @@
+// The response of one request: startResponse's state machine and what may go out (PEP 3333 "The start_response()
+// Callable", RFC 9110 sections 6.4 and 8.6).
+// Rules: the head waits for the first non-empty chunk or the end; no body for HEAD, 204 and 304; never more bytes than
+// Content-Length says, and never fewer without the client seeing it. Knows no transport: a sink does the sending.
+
+import { ContractError } from "../errors.ts";
+import type { Chunk, HeaderList, StartResponse, Write } from "../spec.ts";
+import { byteLengthOf } from "./body.ts";
+import { checkHeaders } from "./headers.ts";
+import type { Status } from "./status.ts";
+import { parseStatus } from "./status.ts";
+
+export interface ResponseHead {
+  readonly status: Status;
+  readonly headers: HeaderList;
+}
+
+/** Where a response goes. One sink serves one request. */
+export interface ResponseSink {
+  /**
+   * Sends what is given, in this order: the head (first call only), a piece of the body, the end. False asks the caller
+   * to wait for `drained` before sending more. Does nothing when the peer has gone.
+   */
+  send(head: ResponseHead | undefined, data: Chunk | undefined, isLast: boolean): boolean;
+  /** Settles when the peer can take more; rejects with ClientGoneError when it never will. */
+  drained(): Promise<void>;
+  /** Ends the response so that the client can see that it is not complete. */
+  break(): void;
+}
+
+/** The header block of a CGI response (RFC 3875 section 6), latin-1, with its empty line. `Status` is always there. */
+export function cgiHead(head: ResponseHead): string {
+  let text = `Status: ${head.status.code} ${head.status.reason}\r\n`;
+  for (const [name, value] of head.headers) text += `${name}: ${value}\r\n`;
+  return `${text}\r\n`;
+}
+
+export interface ResponseOptions {
+  readonly sink: ResponseSink;
+  readonly method: string;
+  /** Whether a body of known size gets a Content-Length; not for an authorizer, whose headers leak to the client. */
+  readonly addsContentLength: boolean;
+  /** Called once when the application sends more than its Content-Length. */
+  readonly onExcess: (declared: number) => void;
+  /** Sends a chunk for `write`, with the waiting that the request's life needs. */
+  readonly write: Write;
+}
+
+export class Response {
+  readonly #options: ResponseOptions;
+  #head: ResponseHead | undefined;
+  #declared: number | undefined;
+  #isHeadSent = false;
+  #isOver = false;
+  #sentBytes = 0;
+  #hasExcess = false;
+
+  constructor(options: ResponseOptions) {
+    this.#options = options;
+  }
+
+  get isHeadSent(): boolean {
+    return this.#isHeadSent;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The status code that was or will be sent; undefined before startResponse. */
+  get statusCode(): number | undefined {
+    return this.#head?.status.code;
+  }
+
+  /** Bytes of body that went out. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  /** Whether there is any use in asking the application for more of its body. */
+  get wantsMore(): boolean {
+    return this.#head === undefined || (this.#hasBody(this.#head) && !this.#hasExcess);
+  }
+
+  readonly start: StartResponse = (status, headers, excInfo) => {
+    if (this.#isOver) throw new ContractError("startResponse was called after the response had ended");
+    const isAgain = this.#head !== undefined;
+    if (isAgain && (excInfo === undefined || excInfo === null)) {
+      throw new ContractError("startResponse was called twice; the second time needs the error as third argument");
+    }
+    // eslint-disable-next-line typescript/only-throw-error -- PEP 3333: the application's own error goes on its way
+    if (this.#isHeadSent) throw excInfo;
+    const parsed = parseStatus(status);
+    const checked = checkHeaders(headers);
+    const list = parsed.code === 204 ? checked.list.filter(([name]) => !isContentLength(name)) : checked.list;
+    this.#head = { status: parsed, headers: list };
+    this.#declared = checked.contentLength;
+    return this.#options.write;
+  };
+
+  /** Sends a chunk at once. False: wait for the sink's `drained`. An empty chunk sends nothing. */
+  send(chunk: Chunk): boolean {
+    const head = this.#startedHead();
+    if (chunk.length === 0) return true;
+    return this.#sendData(head, chunk, false);
+  }
+
+  /** Declares the length of a body that is there at once, unless the application has declared one. */
+  declareLength(bytes: number): void {
+    const head = this.#startedHead();
+    const { addsContentLength } = this.#options;
+    if (this.#declared !== undefined || this.#isHeadSent || !addsContentLength || isBodyless(head)) return;
+    this.#declared = bytes;
+    this.#head = { status: head.status, headers: [...head.headers, ["Content-Length", String(bytes)]] };
+  }
+
+  /** Sends the last chunk and the end together. Throws ContractError when the body is too short, having broken it. */
+  finishWith(chunk: Chunk): void {
+    const head = this.#startedHead();
+    const total = this.#sentBytes + byteLengthOf(chunk);
+    const isShort = this.#hasBody(head) && this.#declared !== undefined && total < this.#declared;
+    this.#isOver = !isShort;
+    this.#sendData(head, chunk, !isShort);
+    if (isShort) this.#breakShort(total, this.#declared);
+  }
+
+  /** Ends the response without a complete body. */
+  break(): void {
+    this.#isOver = true;
+    this.#options.sink.break();
+  }
+
+  #breakShort(sent: number, declared: number | undefined): never {
+    this.break();
+    throw new ContractError(
+      `the body has ${sent} bytes and Content-Length says ${declared}: the response was broken off`,
+    );
+  }
+
+  #startedHead(): ResponseHead {
+    if (this.#head === undefined) throw new ContractError("the application sent a body without calling startResponse");
+    return this.#head;
+  }
+
+  #hasBody(head: ResponseHead): boolean {
+    return this.#options.method !== "HEAD" && !isBodyless(head);
+  }
+
+  #sendData(head: ResponseHead, chunk: Chunk, isLast: boolean): boolean {
+    const data = this.#hasBody(head) ? this.#withinLength(chunk) : undefined;
+    const unsentHead = this.#isHeadSent ? undefined : head;
+    this.#isHeadSent = true;
+    if (data !== undefined) this.#sentBytes += byteLengthOf(data);
+    return this.#options.sink.send(unsentHead, data, isLast);
+  }
+
+  #withinLength(chunk: Chunk): Chunk | undefined {
+    if (chunk.length === 0) return undefined;
+    if (this.#declared === undefined) return chunk;
+    const room = this.#declared - this.#sentBytes;
+    if (byteLengthOf(chunk) <= room) return chunk;
+    if (!this.#hasExcess) this.#options.onExcess(this.#declared);
+    this.#hasExcess = true;
+    const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+    return room === 0 ? undefined : bytes.subarray(0, room);
+  }
+}
+
+function isContentLength(name: string): boolean {
+  return name.toLowerCase() === "content-length";
+}
+
+function isBodyless(head: ResponseHead): boolean {
+  return head.status.code === 204 || head.status.code === 304;
+}

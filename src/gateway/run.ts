@@ -1,0 +1,232 @@
+// One request through one application: the policy of PEP 3333's server side.
+// Rules: a failure before the head is a page without details, after it the response is broken; a client that went away
+// is no failure; the body is closed exactly once on every path; the boundary reports a failure once. A body that is
+// there at once takes a path without promises. Knows no transport: the server gives sink and reporting.
+
+import { ClientGoneError, ContractError, RequestOverError } from "../errors.ts";
+import type { Application, Body, Chunk, Environ, Write } from "../spec.ts";
+import { BodySource, byteLengthOf, checkBody, checkChunk, isChunk, knownLengthOf, wholeOf } from "./body.ts";
+import { errorPage, statusOf } from "./error-page.ts";
+import type { ErrorLines } from "./errors-stream.ts";
+import type { RequestInput } from "./input.ts";
+import type { ResponseSink } from "./response.ts";
+import { Response } from "./response.ts";
+
+/** What the server wants to know of a request. None of these may throw. */
+export interface ExchangeObserver {
+  /** The application, or our handling of it, failed. `wasHeadSent` tells a page from a broken response. */
+  failed(error: unknown, wasHeadSent: boolean): void;
+  /** Something to log that changed nothing for the client. */
+  warned(message: string, error?: unknown): void;
+  /** The response has ended, well or not, and the body is being closed. Called once. */
+  ended(exchange: Exchange): void;
+}
+
+export interface ExchangeParts {
+  readonly sink: ResponseSink;
+  readonly input: RequestInput;
+  readonly errors: ErrorLines;
+  readonly method: string;
+  readonly isAuthorizer: boolean;
+  readonly observer: ExchangeObserver;
+}
+
+const done: Promise<void> = Promise.resolve();
+
+function ignore(): void {}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+/** What has to be closed after `body`; a string, bytes or a plain array has nothing. */
+function sourceOf(body: Body): BodySource | undefined {
+  return isChunk(body) || (Array.isArray(body) && !("close" in body)) ? undefined : new BodySource(body);
+}
+
+export class Exchange {
+  readonly #parts: ExchangeParts;
+  readonly #response: Response;
+  #requestId = "";
+  #source: BodySource | undefined;
+  #gone: Error | undefined;
+  #controller: AbortController | undefined;
+  #isEnded = false;
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts;
+    this.#response = new Response({
+      sink: parts.sink,
+      method: parts.method,
+      addsContentLength: !parts.isAuthorizer,
+      onExcess: (declared) =>
+        parts.observer.warned(`the body is longer than its Content-Length of ${declared} bytes: cut`),
+      write: this.#write,
+    });
+  }
+
+  /** The status code that the client got, or would have got; 0 when the request failed before any. */
+  get statusCode(): number {
+    return this.#response.statusCode ?? 0;
+  }
+
+  get sentBytes(): number {
+    return this.#response.sentBytes;
+  }
+
+  /** The request's signal, made when first asked for. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#gone !== undefined) this.#controller.abort(this.#gone);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Calls the application and sees its response through. Never throws; `observer.ended` tells the end. */
+  run(application: Application, environ: Environ): void {
+    this.#requestId = environ["tsgi.request_id"];
+    try {
+      if (this.#gone !== undefined) throw this.#gone; // while the application was being loaded
+      const body = application(environ, this.#response.start);
+      if (isPromise(body)) void body.then(this.#deliver, this.#fail); // both settle everything themselves
+      else this.#deliver(body);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Answers without an application: it could not be found or loaded. */
+  refuse(error: unknown, requestId: string): void {
+    this.#requestId = requestId;
+    this.#fail(error);
+  }
+
+  /** The peer has gone, or a deadline has passed: the signal fires, waiting reads and writes end, the body is closed. */
+  abort(reason: Error): void {
+    if (this.#isEnded || this.#gone !== undefined) return;
+    this.#gone = reason;
+    this.#parts.input.fail(reason);
+    this.#controller?.abort(reason);
+    if (this.#source !== undefined) this.#close(this.#source);
+  }
+
+  /** An error that nobody caught, in a process that serves this request alone: it is this request's failure. */
+  failUncaught(error: unknown): void {
+    this.#fail(error);
+  }
+
+  readonly #write: Write = (chunk: Chunk): Promise<void> => {
+    try {
+      if (this.#isEnded) throw new RequestOverError("write");
+      if (this.#gone !== undefined) throw this.#gone;
+      checkChunk(chunk, 0);
+      if (this.#response.send(chunk)) return done;
+      const drained = this.#parts.sink.drained();
+      drained.catch(ignore); // an application may not wait for it
+      return drained;
+    } catch (error) {
+      const refused = Promise.reject(error);
+      refused.catch(ignore);
+      return refused;
+    }
+  };
+
+  readonly #deliver = (body: Body): void => {
+    try {
+      checkBody(body);
+      this.#source = sourceOf(body);
+      if (this.#gone !== undefined) throw this.#gone;
+      if (this.#deliverWhole(body)) this.#end();
+      else if (!isChunk(body)) void this.#pump(this.#source ?? new BodySource(body)); // it never rejects
+    } catch (error) {
+      this.#fail(error);
+    }
+  };
+
+  /** The path without promises. False when the body has to be read piece by piece. */
+  #deliverWhole(body: Body): boolean {
+    const length = isChunk(body) ? byteLengthOf(body) : knownLengthOf(body);
+    const whole = wholeOf(body, length);
+    if (length !== undefined) this.#response.declareLength(length);
+    if (whole === undefined) return false;
+    this.#parts.errors.flush();
+    this.#response.finishWith(whole);
+    return true;
+  }
+
+  async #pump(source: BodySource): Promise<void> {
+    try {
+      for (let index = 0; this.#response.wantsMore; index += 1) {
+        const step = source.next();
+        const { done: isDone, value } = isPromise(step) ? await step : step;
+        if (this.#isEnded) return;
+        if (this.#gone !== undefined) throw this.#gone;
+        if (isDone === true) {
+          source.markDone();
+          break;
+        }
+        checkChunk(value, index);
+        if (!this.#sendIfAny(value)) await this.#parts.sink.drained();
+      }
+      this.#parts.errors.flush();
+      this.#response.finishWith("");
+      this.#end();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** An empty chunk may come before startResponse: it asks for nothing to be sent. */
+  #sendIfAny(chunk: Chunk): boolean {
+    return chunk.length === 0 || this.#response.send(chunk);
+  }
+
+  readonly #fail = (error: unknown): void => {
+    const { observer } = this.#parts;
+    if (this.#isEnded) {
+      if (this.#gone === undefined) observer.warned("the application failed after its response had ended", error);
+      return;
+    }
+    const wasHeadSent = this.#response.isHeadSent;
+    if (this.#gone !== undefined || error instanceof ClientGoneError) {
+      this.#gone ??= error instanceof Error ? error : new ClientGoneError();
+      if (!this.#response.isOver) this.#response.break();
+    } else {
+      observer.failed(error, wasHeadSent);
+      this.#parts.errors.flush();
+      if (!this.#response.isOver) this.#answerFailure(error, wasHeadSent);
+    }
+    this.#end();
+  };
+
+  #answerFailure(error: unknown, wasHeadSent: boolean): void {
+    if (wasHeadSent) {
+      this.#response.break();
+      return;
+    }
+    try {
+      const page = errorPage(statusOf(error), this.#requestId);
+      this.#response.start(page.status, page.headers, error ?? new ContractError("an empty error was thrown"));
+      this.#response.declareLength(byteLengthOf(page.body));
+      this.#response.finishWith(page.body);
+    } catch (pageError) {
+      this.#parts.observer.warned("the error page could not be sent", pageError);
+      this.#response.break();
+    }
+  }
+
+  #end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    if (this.#source !== undefined) this.#close(this.#source);
+    this.#parts.input.close();
+    this.#parts.observer.ended(this);
+  }
+
+  #close(source: BodySource): void {
+    source.close().catch((error: unknown) => {
+      this.#parts.observer.warned("closing the body failed", error);
+    });
+  }
+}
