@@ -1,0 +1,123 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { FcgiPeerError } from "../../../src/errors.ts";
+import { PairReader, encodePairs } from "../../../src/fastcgi/pairs.ts";
+import type { Params } from "../../../src/fastcgi/pairs.ts";
+import { cutAt, pair, sortPairs } from "./wire.ts";
+
+function decode(pieces: readonly Buffer[], maxBytes = 10_000_000): Params {
+  const reader = new PairReader("PARAMS", maxBytes);
+  for (const piece of pieces) reader.push(piece, 0, piece.length);
+  return reader.finish();
+}
+
+const latin1 = (maxLength: number) =>
+  fc.uint8Array({ maxLength }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+/** Lengths around the border of one and four bytes, and beyond what shares one string. */
+const text = fc.oneof(
+  { weight: 6, arbitrary: latin1(20) },
+  { weight: 2, arbitrary: fc.integer({ min: 125, max: 131 }).map((length) => "b".repeat(length)) },
+  { weight: 1, arbitrary: fc.integer({ min: 4000, max: 9000 }).map((length) => "c".repeat(length)) },
+);
+const pairList = fc.array(fc.tuple(text, text, fc.boolean()), { maxLength: 12 });
+const places = fc.array(fc.nat(), { maxLength: 20 });
+
+/** Feeds the lengths of a pair, byte by byte, to a reader with a limit of 65536 bytes. */
+const announce = (lengths: string) => () => {
+  const reader = new PairReader("PARAMS", 65_536);
+  const bytes = Buffer.from(lengths, "hex");
+  for (const at of bytes.keys()) reader.push(bytes, at, at + 1);
+};
+
+describe("PairReader", () => {
+  it("gives the same pairs however they are cut, the last of a name", () => {
+    fc.assert(
+      fc.property(pairList, places, (pairs, cuts) => {
+        const bytes = Buffer.concat(pairs.map(([name, value, long]) => pair(name, value, long)));
+        const expected = new Map(pairs.map(([name, value]) => [name, value]));
+        expect(sortPairs(Object.entries(decode(cutAt(bytes, cuts))))).toEqual(sortPairs(expected));
+      }),
+    );
+  });
+
+  it("reads what encodePairs writes", () => {
+    fc.assert(
+      fc.property(fc.dictionary(text, text), places, (params, cuts) => {
+        expect({ ...decode(cutAt(encodePairs(params), cuts)) }).toEqual({ ...params });
+      }),
+    );
+  });
+
+  it("refuses every proper beginning of a pair, wherever it ends", () => {
+    for (const bytes of [pair("NAME", "value"), pair("", "v"), pair("n".repeat(128), "v"), pair("n", "v", true)]) {
+      for (let length = 1; length < bytes.length; length += 1) {
+        const beginning = bytes.subarray(0, length);
+        expect(() => decode([beginning]), `${length} bytes`).toThrow("PARAMS ended inside a name-value pair");
+        expect(() => decode(cutAt(beginning, [...beginning.keys()])), `${length} bytes`).toThrow(FcgiPeerError);
+      }
+    }
+  });
+
+  it("gives an object without prototype and never touches another one", () => {
+    const before = Object.getOwnPropertyNames(Object.prototype);
+    const params = decode([Buffer.concat([pair("__proto__", "x"), pair("toString", "y"), pair("constructor", "z")])]);
+    expect(Object.getPrototypeOf(params)).toBeNull();
+    expect(Object.keys(params)).toEqual(["__proto__", "toString", "constructor"]);
+    expect(Object.getOwnPropertyNames(Object.prototype)).toEqual(before);
+  });
+
+  it("takes exactly the limit and not one byte more, in one piece or in many", () => {
+    const bytes = Buffer.concat([pair("A", "1"), pair("NAME", "x".repeat(200))]);
+    for (const cuts of [[], [3], [5], [8], [...bytes.keys()]]) {
+      expect(Object.keys(decode(cutAt(bytes, cuts), bytes.length))).toEqual(["A", "NAME"]);
+      expect(() => decode(cutAt(bytes, cuts), bytes.length - 1)).toThrow(
+        `PARAMS is longer than the limit of ${bytes.length - 1} bytes`,
+      );
+    }
+  });
+
+  it("refuses an announced length beyond the limit before the bytes come", () => {
+    expect(announce("8000fff97f")).toThrow("longer than the limit");
+    expect(announce("8000ff7c7f")).not.toThrow();
+    for (const lengths of ["8001000000", "0080010000", "ffffffff00", "00ffffffff", "ffffffffffffffff"]) {
+      expect(announce(lengths), lengths).toThrow("longer than the limit");
+    }
+  });
+
+  it("keeps nothing of the memory that it was given", () => {
+    const bytes = Buffer.concat([pair("NAME", "a value of some length"), pair("LONG", "y".repeat(5000))]);
+    for (const cuts of [[], [2], [9, 40], [100, 4000]]) {
+      const reader = new PairReader("PARAMS", 10_000);
+      for (const piece of cutAt(bytes, cuts).map((part) => Buffer.from(part))) {
+        reader.push(piece, 0, piece.length);
+        piece.fill(0);
+      }
+      expect(reader.finish()).toMatchObject({ NAME: "a value of some length", LONG: "y".repeat(5000) });
+    }
+  });
+
+  it("reads only between start and end", () => {
+    const reader = new PairReader("PARAMS", 100);
+    const bytes = Buffer.concat([Buffer.from("junk"), pair("A", "1"), Buffer.from("junk")]);
+    reader.push(bytes, 4, 8);
+    expect({ ...reader.finish() }).toEqual({ A: "1" });
+  });
+
+  it("takes a megabyte byte by byte", () => {
+    const value = "v".repeat(1_000_000);
+    const bytes = pair("HTTP_COOKIE", value);
+    const reader = new PairReader("PARAMS", 1_048_576);
+    for (let at = 0; at < bytes.length; at += 1) reader.push(bytes, at, at + 1);
+    expect(reader.finish()["HTTP_COOKIE"] === value).toBe(true);
+  });
+});
+
+describe("encodePairs", () => {
+  it("writes lengths as short as they can be", () => {
+    const params = { A: "", "": "1", ["n".repeat(127)]: "v".repeat(128), ["m".repeat(128)]: "\u00e9" };
+    expect(encodePairs(params)).toEqual(
+      Buffer.concat(Object.entries(params).map(([name, value]) => pair(name, value))),
+    );
+    expect(encodePairs({})).toHaveLength(0);
+  });
+});
