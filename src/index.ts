@@ -1,0 +1,37 @@
+// The public surface of the package, and the only file that re-exports.
+
+export type {
+  Application,
+  Body,
+  Chunk,
+  Environ,
+  ErrorStream,
+  FileHandleLike,
+  FileLike,
+  FileReader,
+  FileWrapper,
+  HeaderList,
+  InputStream,
+  Log,
+  LogMethod,
+  StartResponse,
+  Transport,
+  Write,
+} from "./spec.ts";
+export {
+  BootError,
+  ClientGoneError,
+  ConfigError,
+  ContractError,
+  FcgiPeerError,
+  InputFormatError,
+  InputTooLargeError,
+  InputTruncatedError,
+  LoadError,
+  OverloadedError,
+  PeerTimeoutError,
+  RequestOverError,
+  TsgiError,
+} from "./errors.ts";
+export type { Fault, LoadFailure } from "./errors.ts";
+export { decodeText, encodeText } from "./gateway/text.ts";

@@ -1,0 +1,188 @@
+// Turns a script and the application's own files into one ES module, with esbuild.
+// Rules: imported only when nothing usable is cached, since esbuild is heavy. When a file changes while it is compiled, the
+// work is done again. esbuild's process is ended as soon as nobody compiles: it never outlives us and keeps nothing alive.
+import { createHash } from "node:crypto";
+import { createRequire } from "node:module";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type * as EsbuildModule from "esbuild";
+import type { BuildOptions, BuildResult } from "esbuild";
+import { LoadError, messageOf } from "../errors.ts";
+import { describeBuildFailure } from "./diagnostics.ts";
+import type { NewEntry } from "./entry.ts";
+import { Inputs } from "./inputs.ts";
+import { nodeMajor, packageRoot, readVersion } from "./package.ts";
+import { createPlugin } from "./plugin.ts";
+import type { Pass } from "./plugin.ts";
+import { bundleHeader, scopeDefinitions } from "./scope.ts";
+import type { ScopeEdit } from "./scope.ts";
+import { signatureOf } from "./watch.ts";
+import type { Watch, WatchedFile } from "./watch.ts";
+
+type Esbuild = typeof EsbuildModule;
+type Options = BuildOptions & { write: false; metafile: true };
+
+/** A compiled script, ready to be stored; or what is wrong, with the files whose change could mend it. */
+export type CompileOutcome =
+  | { readonly ok: true; readonly compiled: Omit<NewEntry, "key"> }
+  | { readonly ok: false; readonly error: LoadError; readonly watch: Watch };
+
+/** Calls of esbuild that are under way. It has one process per program, which must not be stopped under another call. */
+let callsUnderWay = 0;
+
+/** How often a script is compiled anew when its files change under the compiler. The signatures stay true in any case. */
+const maxAttempts = 3;
+
+/** Compiling takes milliseconds: a compiler that needs longer than this hangs, and is ended. */
+const compileDeadlineMs = 60_000;
+
+/** Ids of esbuild's notes about calls that it leaves as they are. */
+const unbundledWords: Readonly<Record<string, ScopeEdit["word"]>> = {
+  "unsupported-require-call": "require",
+  "indirect-require": "require",
+  "unsupported-dynamic-import": "import",
+};
+
+/** Compiles `script`, an absolute real path. Throws only for what no change of the application can mend. */
+export async function compile(script: string): Promise<CompileOutcome> {
+  const esbuild = requireEsbuild();
+  callsUnderWay += 1;
+  let alarm: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    const text = `${script}: the compiler esbuild did not answer within ${compileDeadlineMs / 1000} s`;
+    alarm = setTimeout(() => reject(new LoadError("compile", text)), compileDeadlineMs);
+  });
+  try {
+    return await Promise.race([compileUnchanged(esbuild, script), tooLate]);
+  } finally {
+    clearTimeout(alarm);
+    callsUnderWay -= 1;
+    if (callsUnderWay === 0) await esbuild.stop();
+  }
+}
+
+async function compileUnchanged(esbuild: Esbuild, script: string): Promise<CompileOutcome> {
+  for (let attempt = 1; ; attempt += 1) {
+    const inputs = new Inputs();
+    const outcome = await compileOnce(esbuild, script, inputs);
+    if (attempt === maxAttempts || inputs.findChange() === undefined) return outcome;
+  }
+}
+
+/**
+ * Loads esbuild as if the working directory were the root: it starts its process in the directory that was current when it
+ * was loaded, and that fails as soon as a deployment has removed that one. All paths that we give it are absolute.
+ */
+function requireEsbuild(): Esbuild {
+  const { cwd } = process;
+  process.cwd = () => "/";
+  try {
+    return createRequire(import.meta.url)("esbuild") as Esbuild;
+  } catch (error) {
+    const advice = "Install this package's dependencies again";
+    throw new LoadError("compile", `the compiler esbuild cannot be used: ${messageOf(error)}. ${advice}.`, error);
+  } finally {
+    process.cwd = cwd;
+  }
+}
+
+async function compileOnce(esbuild: Esbuild, script: string, inputs: Inputs): Promise<CompileOutcome> {
+  const pass: Pass = { script, inputs, texts: new Map(), edits: new Map() };
+  try {
+    inputs.addSource(script);
+    if (basename(script).includes("*")) throw new LoadError("refused", `${script}: a file name must not contain "*"`);
+    const result = await bundleAgain(esbuild, pass, await bundle(esbuild, pass));
+    addComputedFolders(result, script, inputs);
+    const { code, moduleFormat } = assemble(result, script);
+    const hash = createHash("sha256").update(code).digest("hex").slice(0, 24);
+    const versions = { tsgi: readVersion(packageRoot), esbuild: esbuild.version };
+    return { ok: true, compiled: { code, hash, moduleFormat, versions, tools: findTools(), watch: inputs.watch } };
+  } catch (error) {
+    return { ok: false, error: describeBuildFailure(error, pass), watch: inputs.watch };
+  }
+}
+
+function bundle(esbuild: Esbuild, pass: Pass): Promise<BuildResult<Options>> {
+  const { script } = pass;
+  const options: Options = {
+    absWorkingDir: dirname(script),
+    banner: { js: bundleHeader(script) },
+    bundle: true,
+    charset: "utf8",
+    // Any list keeps esbuild from adding "module", which Node does not know; "node", "import" and "require" it adds itself.
+    conditions: ["node-addons", "module-sync"],
+    define: { ...scopeDefinitions },
+    entryPoints: [`./${basename(script)}`],
+    format: "esm",
+    ignoreAnnotations: true,
+    legalComments: "none",
+    logLevel: "silent",
+    logLimit: 0,
+    logOverride: Object.fromEntries(Object.keys(unbundledWords).map((id) => [id, "warning"])),
+    mainFields: ["main"],
+    metafile: true,
+    nodePaths: [],
+    outdir: dirname(script),
+    platform: "node",
+    plugins: [createPlugin(pass)],
+    sourcemap: "external",
+    sourcesContent: false,
+    target: process.versions.node.startsWith("20.") ? "node20.19" : `node${nodeMajor}`,
+    treeShaking: false,
+    write: false,
+  };
+  return esbuild.build(options);
+}
+
+/** Compiles once more with every computed `require` and `import` going through its module's scope, if there are any. */
+async function bundleAgain(esbuild: Esbuild, pass: Pass, first: BuildResult<Options>): Promise<BuildResult<Options>> {
+  const edits = new Map<string, ScopeEdit[]>();
+  for (const { id, location } of first.warnings) {
+    const word = unbundledWords[id];
+    const path = location === null ? "" : resolve(dirname(pass.script), location.file);
+    const scoped = pass.texts.get(path);
+    if (word === undefined || location === null || scoped === undefined) continue;
+    const { line } = location;
+    const column = location.column - (line === scoped.line ? scoped.addedBytes : 0);
+    edits.set(path, [...(edits.get(path) ?? []), { line, column, word }]);
+  }
+  if (edits.size === 0) return first;
+  try {
+    return await bundle(esbuild, { ...pass, edits });
+  } catch {
+    return first; // A place where no expression may stand, such as `{ require }`: Node resolves from the script then.
+  }
+}
+
+/** `import("./pages/" + name)` was expanded to the files there are: a new one in that folder is a change. */
+function addComputedFolders({ metafile }: BuildResult<Options>, script: string, inputs: Inputs): void {
+  for (const [name, { imports }] of Object.entries(metafile.inputs)) {
+    for (const { path, external } of imports) {
+      if (external !== true || !path.includes("*")) continue;
+      const folder = path.slice(0, path.indexOf("*")).replace(/[^/]*$/, "");
+      inputs.addFile(resolve(dirname(script), dirname(name), folder));
+    }
+  }
+}
+
+function assemble(
+  { outputFiles, metafile }: BuildResult<Options>,
+  script: string,
+): Pick<NewEntry, "code" | "moduleFormat"> {
+  const outputOf = (ending: string): string => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? "";
+  const map = JSON.parse(outputOf(".js.map")) as { sources: string[] };
+  const base = pathToFileURL(`${dirname(script)}/`);
+  const sources = map.sources.map((source) => new URL(source, base).href);
+  const mapUrl = Buffer.from(JSON.stringify({ ...map, sources })).toString("base64");
+  return {
+    code: `${outputOf(".js")}//# sourceMappingURL=data:application/json;base64,${mapUrl}\n`,
+    moduleFormat: metafile.inputs[basename(script)]?.format === "cjs" ? "cjs" : "esm",
+  };
+}
+
+/** The files whose change means that the compiler or this code is another one. */
+function findTools(): WatchedFile[] {
+  const compiler = createRequire(import.meta.url).resolve("esbuild/package.json");
+  const paths = [join(packageRoot, "package.json"), fileURLToPath(import.meta.url), compiler];
+  return paths.map((path) => ({ path, signature: signatureOf(path) }));
+}

@@ -1,0 +1,50 @@
+// Runs bundles: one running instance per script and bundle in this process.
+// Rules: Node keeps every module for ever under its address, also one that failed. So a bundle that comes back after another
+// one had its place, or whose code threw, gets a new address (a number after `?`) and runs afresh. Old instances stay in
+// memory and whatever they started (timers, servers, handlers) goes on: nothing can undo that but a new process.
+import { pathToFileURL } from "node:url";
+import { LoadError } from "../errors.ts";
+
+/** What a module exports. */
+export type Namespace = Readonly<Record<string, unknown>>;
+
+interface Instance {
+  readonly bundle: string;
+  readonly address: string;
+  isBroken: boolean;
+}
+
+/** The module system below us is one per process as well, so this state cannot be anywhere else. */
+const current = new Map<string, Instance>();
+const timesStarted = new Map<string, number>();
+
+/** Runs a bundle, or gives the instance of it that runs already. Rejects with what the module threw, or a LoadError late. */
+export async function importBundle(slot: string, bundle: string, deadlineMs: number): Promise<Namespace> {
+  const instance = instanceOf(slot, bundle);
+  process.setSourceMapsEnabled(true);
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    const seconds = Math.round(deadlineMs / 1000);
+    const text = `it did not finish within ${seconds} s; is there an await at its top level that never settles?`;
+    timer = setTimeout(() => reject(new LoadError("failed-inside", text)), deadlineMs);
+  });
+  try {
+    return await Promise.race([import(instance.address) as Promise<Namespace>, tooLate]);
+  } catch (error) {
+    instance.isBroken = true;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function instanceOf(slot: string, bundle: string): Instance {
+  const known = current.get(slot);
+  if (known?.bundle === bundle && !known.isBroken) return known;
+  const count = timesStarted.get(bundle) ?? 0;
+  timesStarted.set(bundle, count + 1);
+  const url = pathToFileURL(bundle).href;
+  const instance: Instance = { bundle, address: count === 0 ? url : `${url}?${count}`, isBroken: false };
+  current.set(slot, instance);
+  return instance;
+}

@@ -1,0 +1,193 @@
+// "file.ts#export" -> a running application.
+// Rules: a warm start does file status calls and one import, nothing else: the compiler's side is imported on a miss only, so
+// this file and what it imports stay light. Concurrent loads of a script in one process are one load; processes do not
+// wait for each other, since each writes whole files only. Each way to fail is a LoadError of its own kind.
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { LoadError, messageOf, systemCodeOf } from "../errors.ts";
+import type { Application } from "../spec.ts";
+import { currentOwner, findCacheFolder } from "./cache.ts";
+import type { CompileOutcome } from "./compile.ts";
+import { readEntry, writeEntry } from "./entry.ts";
+import type { CacheEntry, EntryKey, ModuleFormat } from "./entry.ts";
+import { defaultExportName, pickApplication } from "./exports.ts";
+import { importBundle } from "./instance.ts";
+import type { Namespace } from "./instance.ts";
+import { nodeMajor, packageRoot } from "./package.ts";
+import type { Watch } from "./watch.ts";
+
+/** An application as a person names it: an absolute file, and the export after `#` if there was one. */
+export interface AppReference {
+  readonly file: string;
+  readonly exportName: string | undefined;
+}
+
+export interface LoadOptions {
+  /** Folder for compiled scripts; it must be safe. Undefined: the default place. */
+  readonly cacheDir: string | undefined;
+}
+
+export interface LoadedApplication {
+  readonly application: Application;
+  /** Real path of the script. */
+  readonly file: string;
+  readonly exportName: string;
+  /** Every file whose change matters. */
+  readonly inputs: readonly string[];
+}
+
+/** A load that came to an end, with what has to change before another one could end differently. */
+export type LoadOutcome =
+  | { readonly ok: true; readonly loaded: LoadedApplication; readonly watch: Watch }
+  | { readonly ok: false; readonly error: LoadError; readonly watch: Watch };
+
+interface RunningScript {
+  readonly namespace: Namespace;
+  readonly moduleFormat: ModuleFormat;
+  readonly watch: Watch;
+}
+
+type Failure = Extract<LoadOutcome, { readonly ok: false }>;
+type ScriptOutcome = { readonly ok: true; readonly running: RunningScript } | Failure;
+
+/** How long a script may take to run to its end. Long enough for a slow database at start, short enough to be told of. */
+const startDeadlineMs = 60_000;
+
+const maxAttempts = 3;
+
+const nothing: Watch = { files: [], absent: [] };
+
+/** Loads under way, by script and cache folder: the module system below is one per process, and so is this. */
+const underWay = new Map<string, Promise<ScriptOutcome>>();
+
+/**
+ * Splits "rest.ts#admin": the last `#` that is followed by an identifier parts file and export, unless a file has the whole
+ * as its name. A relative file counts from `cwd`. Never fails: whether the file is there is for the load to say.
+ */
+export function parseAppReference(text: string, cwd: string): AppReference {
+  const [, file = "", exportName = ""] = /^(.+)#([\p{ID_Start}$_][\p{ID_Continue}$\u200C\u200D]*)$/su.exec(text) ?? [];
+  if (file === "" || existsSync(resolve(cwd, text))) return { file: resolve(cwd, text), exportName: undefined };
+  return { file: resolve(cwd, file), exportName };
+}
+
+/** Loads an application, from the cache when it is fresh. Rejects with a LoadError. Files keep what they run once started. */
+export async function loadApplication(reference: AppReference, options: LoadOptions): Promise<LoadedApplication> {
+  const outcome = await attemptLoad(reference, options);
+  if (!outcome.ok) throw outcome.error;
+  return outcome.loaded;
+}
+
+/** As loadApplication, but tells a failure as a value, with the files to watch. */
+export async function attemptLoad(reference: AppReference, options: LoadOptions): Promise<LoadOutcome> {
+  let watch = nothing;
+  try {
+    const file = findScriptFile(reference.file);
+    const outcome = await runScriptOnce(file, options);
+    if (!outcome.ok) return outcome;
+    ({ watch } = outcome.running);
+    const { namespace, moduleFormat } = outcome.running;
+    const { exportName } = reference;
+    const application = pickApplication(namespace, { file, exportName, moduleFormat });
+    const inputs = watch.files.map(({ path }) => path);
+    return { ok: true, loaded: { application, file, exportName: exportName ?? defaultExportName, inputs }, watch };
+  } catch (error) {
+    if (!(error instanceof LoadError)) throw error;
+    return { ok: false, error, watch };
+  }
+}
+
+/** The real path of a script. Throws LoadError "not-found" or "refused". */
+export function findScriptFile(file: string): string {
+  try {
+    const path = realpathSync.native(file);
+    const status = statSync(path);
+    if (status.isDirectory()) throw new LoadError("not-found", `${file} is a folder, not an application's file`);
+    if (!status.isFile()) throw new LoadError("refused", `${file} is not a regular file`);
+    return path;
+  } catch (error) {
+    if (error instanceof LoadError) throw error;
+    const isAbsent = ["ENOENT", "ENOTDIR", "ENAMETOOLONG", "ERR_INVALID_ARG_VALUE"].includes(systemCodeOf(error) ?? "");
+    if (isAbsent) throw new LoadError("not-found", `there is no file ${file}`, error);
+    throw new LoadError("refused", `${file} cannot be read: ${messageOf(error)}`, error);
+  }
+}
+
+function runScriptOnce(script: string, options: LoadOptions): Promise<ScriptOutcome> {
+  const name = `${options.cacheDir ?? ""}\0${script}`;
+  const known = underWay.get(name);
+  if (known !== undefined) return known;
+  const load = runScript(script, options).finally(() => underWay.delete(name));
+  underWay.set(name, load);
+  return load;
+}
+
+/**
+ * Finds or makes the script's bundle and runs it. Another process may remove a bundle that it replaced before we import it,
+ * and what a cached bundle imports may have gone: both are tried again.
+ */
+async function runScript(script: string, options: LoadOptions): Promise<ScriptOutcome> {
+  let mayUseCache = true;
+  for (let attempt = 1; ; attempt += 1) {
+    const found = await findBundle(script, options, mayUseCache);
+    if (!found.ok) return found;
+    const outcome = await runBundle(script, found);
+    if (outcome.ok || attempt === maxAttempts || systemCodeOf(outcome.error.cause) !== "ERR_MODULE_NOT_FOUND")
+      return outcome;
+    const isBundleGone = !existsSync(found.bundle);
+    if (!isBundleGone && !found.isCached) return outcome;
+    mayUseCache = isBundleGone;
+  }
+}
+
+interface FoundBundle {
+  readonly ok: true;
+  readonly bundle: string;
+  readonly entry: CacheEntry;
+  readonly isCached: boolean;
+}
+
+/** Looks in the cache, else compiles. A cache folder that turns out to be full or read-only is passed over. */
+async function findBundle(
+  script: string,
+  { cacheDir }: LoadOptions,
+  mayUseCache: boolean,
+): Promise<FoundBundle | Failure> {
+  const key: EntryKey = { script, packageRoot, nodeMajor };
+  const owner = currentOwner();
+  const unusable = new Map<string, string>();
+  let outcome: CompileOutcome | undefined;
+  for (;;) {
+    const folder = findCacheFolder(cacheDir, owner, unusable);
+    const cached = mayUseCache ? readEntry(folder, key, Date.now()) : undefined;
+    if (cached !== undefined) return { ok: true, bundle: join(folder, cached.bundle), entry: cached, isCached: true };
+    outcome ??= await (await import("./compile.ts")).compile(script);
+    if (!outcome.ok) return outcome;
+    try {
+      const entry = writeEntry(folder, { key, ...outcome.compiled }, Date.now());
+      return { ok: true, bundle: join(folder, entry.bundle), entry, isCached: false };
+    } catch (error) {
+      if (systemCodeOf(error) === undefined) throw error;
+      unusable.set(folder, `${folder} cannot be written (${messageOf(error)})`);
+    }
+  }
+}
+
+async function runBundle(script: string, { bundle, entry }: FoundBundle): Promise<ScriptOutcome> {
+  const { moduleFormat, watch } = entry;
+  try {
+    const slot = `${dirname(bundle)}\0${script}`;
+    return { ok: true, running: { namespace: await importBundle(slot, bundle, startDeadlineMs), moduleFormat, watch } };
+  } catch (error) {
+    const text = `${script} failed while it was loaded: ${describeThrown(error)}`;
+    return { ok: false, error: new LoadError("failed-inside", text, error), watch };
+  }
+}
+
+/** What was thrown and the first place outside Node itself that its stack names. */
+function describeThrown(error: unknown): string {
+  if (!(error instanceof Error)) return messageOf(error);
+  const [, place = ""] = /^ {4}at (?:.* \()?((?:file:\/\/)?\/.*:\d+:\d+)\)?$/m.exec(error.stack ?? "") ?? [];
+  const path = place.startsWith("file:") ? fileURLToPath(place) : place;
+  return `${error.name}: ${error.message}${path === "" ? "" : ` (at ${path})`}`;
+}

@@ -1,0 +1,18 @@
+// Where this package is installed, which version it is, and on which Node it runs.
+// Rules: found from the address of this file, which lies two folders below the package in src/ and in dist/ alike.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Folder of this package, without a separator at the end. */
+export const packageRoot: string = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+
+/** Major version of the running Node. */
+export const nodeMajor: string = process.versions.node.split(".", 1)[0] ?? "";
+
+/** Version in a package.json. Throws when the file cannot be read. */
+export function readVersion(folder: string): string {
+  const value: unknown = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  const isNamed = typeof value === "object" && value !== null && "version" in value;
+  return isNamed && typeof value.version === "string" ? value.version : "unknown";
+}

@@ -1,0 +1,48 @@
+// Work that goes on after a response (`tsgi.wait_until`).
+// Rules: a rejection is logged and harms nothing; whoever ends the process waits here, with a deadline.
+
+import type { Log } from "../spec.ts";
+
+export class Background {
+  readonly #works = new Set<Promise<unknown>>();
+  readonly #log: Log;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Counts `work` as running until it settles. */
+  readonly add = (work: Promise<unknown>): void => {
+    const watched: Promise<unknown> = Promise.resolve(work)
+      .catch((error: unknown) => {
+        this.#log.error({ err: error }, "work given to tsgi.wait_until failed");
+      })
+      .finally(() => {
+        this.#works.delete(watched);
+      });
+    this.#works.add(watched);
+  };
+
+  /** Settles when no work is left, or after `deadlineMs`. True when nothing is left. */
+  async idle(deadlineMs: number): Promise<boolean> {
+    if (this.#works.size === 0) return true;
+    const { promise: expired, cancel } = deadline(deadlineMs);
+    try {
+      while (this.#works.size > 0) {
+        if ((await Promise.race([expired, Promise.all(this.#works)])) === "expired") return false;
+      }
+      return true;
+    } finally {
+      cancel();
+    }
+  }
+}
+
+/** A promise for "expired" after `ms`, and how to take it back. The timer keeps the process alive. */
+export function deadline(ms: number): { readonly promise: Promise<"expired">; readonly cancel: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const promise = new Promise<"expired">((resolve) => {
+    timer = setTimeout(() => resolve("expired"), ms);
+  });
+  return { promise, cancel: () => clearTimeout(timer) };
+}

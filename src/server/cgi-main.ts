@@ -1,0 +1,46 @@
+// The program behind bin/tsgi-cgi: `cgi-main.js OUTPUT-FD ENTRY [--name=value ...] [APP]`.
+// Rules: the response has a descriptor of its own, descriptor 1 already is stderr, so that whatever prints cannot spoil
+// the response; this is the path of every CGI request, so it imports no more than it needs.
+
+import { resolve } from "node:path";
+import { messageOf } from "../errors.ts";
+import { parseAppReference } from "../loader/load.ts";
+import { createLog } from "../log.ts";
+import { cgiVariables, runCgi } from "./cgi.ts";
+import type { EntryArguments } from "./entry-args.ts";
+import { readEntryArguments } from "./entry-args.ts";
+import type { Target } from "./route.ts";
+
+const log = createLog({ level: "info" });
+
+function targetOf(args: EntryArguments): Target {
+  return args.app === undefined
+    ? { kind: "scripts", root: args.scriptRoot }
+    : { kind: "application", reference: parseAppReference(resolve(args.app), process.cwd()) };
+}
+
+async function main(): Promise<number> {
+  const [, , outputFd = "1", entry = "", ...argv] = process.argv;
+  const variables = cgiVariables();
+  delete process.env["HTTP_PROXY"];
+  if (variables["GATEWAY_INTERFACE"] === undefined) {
+    process.stderr.write("tsgi-cgi: this program is started by Apache for a CGI request; see `tsgi --help`\n");
+    return 2;
+  }
+  const args = readEntryArguments(argv, {
+    entry,
+    scriptFilename: variables["SCRIPT_FILENAME"],
+    query: variables["QUERY_STRING"],
+  });
+  return await runCgi({ target: targetOf(args), args, variables, outputFd: Number(outputFd), log });
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`tsgi-cgi: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+}
+// Nothing that the application left behind keeps the process: the response is out and stdin is read.
+// eslint-disable-next-line unicorn/no-process-exit -- an entry file
+process.exit();

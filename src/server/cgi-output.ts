@@ -1,0 +1,121 @@
+// The response of a CGI program: the header block and the body on one descriptor, which belongs to nothing else.
+// Rules: a small response leaves in one synchronous write, before any stream is made; larger ones are streamed with
+// backpressure. CGI cannot say that a response broke off: only a Content-Length that Apache trusts shows it.
+
+import { createWriteStream, fstatSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
+import type { Writable } from "node:stream";
+import { ClientGoneError, systemCodeOf } from "../errors.ts";
+import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
+import { cgiHead } from "../gateway/response.ts";
+import type { Chunk } from "../spec.ts";
+import type { SpoolingFlow } from "./spool.ts";
+
+/** What is written synchronously, in all: less than any pipe or socket buffer holds, so that it cannot block. */
+const maxSyncBytes = 32 * 1024;
+
+function openStream(fd: number): Writable {
+  const kind = fstatSync(fd);
+  return kind.isFIFO() || kind.isSocket()
+    ? new Socket({ fd, readable: false, writable: true })
+    : createWriteStream("", { fd });
+}
+
+function ignore(): void {}
+
+export interface CgiOutputOptions {
+  /** Called once when nobody reads the response any more. */
+  readonly gone: () => void;
+  /** Told while the application waits for a slow reader. */
+  readonly flow: SpoolingFlow;
+}
+
+export class CgiOutput implements ResponseSink {
+  readonly #fd: number;
+  readonly #options: CgiOutputOptions;
+  #settleEnd: () => void = ignore;
+  /** Settles when the last byte has been handed to the system, or the peer has gone. */
+  readonly finished: Promise<void> = new Promise((resolve) => {
+    this.#settleEnd = resolve;
+  });
+  #stream: Writable | undefined;
+  #isOver = false;
+  #isBroken = false;
+  #syncBytes = 0;
+
+  constructor(fd: number, options: CgiOutputOptions) {
+    this.#fd = fd;
+    this.#options = options;
+  }
+
+  /** True when the response was broken off. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  send(head: ResponseHead | undefined, data: Chunk | undefined, isLast: boolean): boolean {
+    if (this.#isOver) return true;
+    let bytes: Buffer | undefined = data === undefined ? undefined : Buffer.from(data);
+    if (head !== undefined) {
+      const text = Buffer.from(cgiHead(head), "latin1");
+      bytes = bytes === undefined ? text : Buffer.concat([text, bytes]);
+    }
+    if (bytes !== undefined && this.#stream === undefined) bytes = this.#writeSync(bytes);
+    const canTakeMore = bytes === undefined || bytes.length === 0 || this.#openedStream().write(bytes);
+    if (isLast) this.#end();
+    return canTakeMore;
+  }
+
+  drained(): Promise<void> {
+    const stream = this.#stream;
+    if (this.#isOver) return Promise.reject(new ClientGoneError());
+    if (stream === undefined || !stream.writableNeedDrain) return Promise.resolve();
+    return this.#options.flow.whileBlocked(
+      new Promise((resolve, reject) => {
+        stream.once("drain", resolve);
+        stream.once("close", () => reject(new ClientGoneError()));
+      }),
+    );
+  }
+
+  break(): void {
+    this.#isBroken = true;
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.#stream === undefined) this.#settleEnd();
+    else this.#stream.end(this.#settleEnd);
+  }
+
+  #openedStream(): Writable {
+    if (this.#stream === undefined) {
+      this.#stream = openStream(this.#fd);
+      this.#stream.on("error", () => this.#gone());
+    }
+    return this.#stream;
+  }
+
+  /** Writes what fits without waiting; gives back the rest. */
+  #writeSync(bytes: Buffer): Buffer | undefined {
+    if (this.#syncBytes + bytes.length > maxSyncBytes) return bytes;
+    this.#syncBytes += bytes.length;
+    try {
+      const written = writeSync(this.#fd, bytes);
+      return written === bytes.length ? undefined : bytes.subarray(written);
+    } catch (error) {
+      if (systemCodeOf(error) === "EAGAIN") return bytes;
+      this.#gone();
+      return undefined;
+    }
+  }
+
+  #gone(): void {
+    if (!this.#isOver) this.#options.gone();
+    this.#isOver = true;
+    this.#isBroken = true;
+    this.#settleEnd();
+  }
+}

@@ -1,0 +1,124 @@
+// One CGI request in this process (RFC 3875): variables from the environment, body from stdin, response to one descriptor.
+// Rules: stdin is read to its end before the process may exit, since mod_cgid resets the connection otherwise and the
+// response is lost; the end of the response, of stdin and of `tsgi.wait_until` work ends the process, whatever timers or
+// pools the application left.
+
+import { readFileSync } from "node:fs";
+import { ClientGoneError } from "../errors.ts";
+import type { Variables } from "../gateway/environ.ts";
+import type { Log } from "../spec.ts";
+import { Background } from "./background.ts";
+import { CgiOutput } from "./cgi-output.ts";
+import type { Dispatched } from "./dispatch.ts";
+import { dispatch } from "./dispatch.ts";
+import type { EntryArguments } from "./entry-args.ts";
+import type { Target } from "./route.ts";
+import { createRouter } from "./route.ts";
+import { SpoolingFlow } from "./spool.ts";
+
+export interface CgiOptions {
+  readonly target: Target;
+  readonly args: EntryArguments;
+  readonly variables: Variables;
+  /** The descriptor that the response goes to. */
+  readonly outputFd: number;
+  readonly log: Log;
+}
+
+/** How long work after the response, and the rest of stdin, may keep the process, ms. */
+const afterResponseMs = 30_000;
+
+/** The environment as bytes: `process.env` would lose what is not UTF-8. */
+export function cgiVariables(): Variables {
+  const variables: Variables = Object.create(null) as Variables;
+  for (const entry of environmentEntries()) {
+    const equals = entry.indexOf("=");
+    if (equals > 0) variables[entry.slice(0, equals)] = entry.slice(equals + 1);
+  }
+  return variables;
+}
+
+function environmentEntries(): readonly string[] {
+  try {
+    return readFileSync("/proc/self/environ", "latin1").split("\0");
+  } catch {
+    // No /proc: values that are not UTF-8 are lost.
+    return Object.entries(process.env).map(([name, value]) => Buffer.from(`${name}=${value}`).toString("latin1"));
+  }
+}
+
+function hasBody(variables: Variables): boolean {
+  const length = variables["CONTENT_LENGTH"];
+  return (length !== undefined && length !== "" && length !== "0") || variables["HTTP_TRANSFER_ENCODING"] !== undefined;
+}
+
+/** Connects stdin to the request; settles when it has been read to its end. */
+function readStdin({ exchange }: Dispatched, spool: SpoolingFlow, length: string | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const expected = length === undefined || length === "" ? Infinity : Number(length);
+    let received = 0;
+    const end = (): void => {
+      spool.end();
+      resolve();
+    };
+    process.stdin.on("data", (bytes: Buffer) => {
+      received += bytes.length;
+      spool.push(bytes);
+      if (received >= expected) end(); // mod_cgid's socket stays open: its end may never be seen
+    });
+    process.stdin.on("end", end);
+    process.stdin.on("error", () => {
+      exchange.abort(new ClientGoneError());
+      resolve();
+    });
+  });
+}
+
+/** Serves the one request. Gives the exit code when the process may end. */
+export async function runCgi(options: CgiOptions): Promise<number> {
+  const { args, log, variables } = options;
+  const { mountPoint, cacheDir } = args;
+  const router = createRouter({
+    target: options.target,
+    mountPoint,
+    cacheDir,
+    checkIntervalMs: Infinity,
+    mayBeProxied: false,
+    log,
+  });
+  const background = new Background(log);
+  const gone = (): void => started.exchange.abort(new ClientGoneError());
+  const spool = new SpoolingFlow({ pause: () => process.stdin.pause(), resume: () => process.stdin.resume() });
+  const sink = new CgiOutput(options.outputFd, { gone: () => queueMicrotask(gone), flow: spool });
+  const withBody = hasBody(variables);
+  const contentLength = variables["CONTENT_LENGTH"];
+  const started = dispatch(
+    { router, log, background, transport: "cgi", isMultiprocess: true, isRunOnce: true, isLogApaches: true },
+    {
+      variables,
+      sink,
+      flow: spool,
+      emitError: (line) => process.stderr.write(`${line}\n`),
+      isAuthorizer: false,
+      onEnd: () => spool.dispose(),
+    },
+  );
+  spool.feed(started.input);
+  process.on("SIGTERM", gone);
+  process.on("uncaughtException", (error) => started.exchange.failUncaught(error));
+  const stdinRead = withBody ? readStdin(started, spool, contentLength) : Promise.resolve();
+  if (!withBody) started.input.end();
+  await sink.finished;
+  await within(stdinRead, afterResponseMs);
+  await background.idle(afterResponseMs);
+  return sink.isBroken ? 1 : 0;
+}
+
+async function within(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, expired]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,96 @@
+// The program behind bin/tsgi-fcgid: started by mod_fcgid with the listening socket as descriptor 0.
+// Rules: it ends at once on SIGTERM when idle and after its request otherwise, since mod_fcgid stalls a graceful restart
+// of the whole Apache for it; SIGHUP, which prefork sends to the group, changes nothing; without its parent it ends.
+
+import { resolve } from "node:path";
+import { messageOf } from "../errors.ts";
+import { parseAppReference } from "../loader/load.ts";
+import { createLog } from "../log.ts";
+import { Background } from "./background.ts";
+import { checkIntervalMs } from "./daemon.ts";
+import type { EntryArguments } from "./entry-args.ts";
+import { readEntryArguments } from "./entry-args.ts";
+import { FastCgiServer } from "./fastcgi-server.ts";
+import { listen } from "./listen.ts";
+import type { Target } from "./route.ts";
+import { createRouter } from "./route.ts";
+
+const maxParamsBytes = 1024 * 1024;
+/** mod_fcgid opens one connection at a time. */
+const maxConnections = 64;
+const paramsTimeoutMs = 10_000;
+/** mod_fcgid sends SIGKILL 8 s after SIGTERM. */
+const closeDeadlineMs = 7000;
+const parentCheckMs = 2000;
+
+const log = createLog({ level: "info" });
+
+function targetOf(args: EntryArguments): Target {
+  return args.app === undefined
+    ? { kind: "scripts", root: args.scriptRoot }
+    : { kind: "application", reference: parseAppReference(resolve(args.app), process.cwd()) };
+}
+
+/** Calls `onOrphaned` once when the process that started us is gone. */
+function watchParent(onOrphaned: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    onOrphaned();
+  }, parentCheckMs);
+  timer.unref();
+}
+
+async function main(): Promise<void> {
+  const [, entry = "", ...argv] = process.argv;
+  const args = readEntryArguments(argv, { entry });
+  const { mountPoint, cacheDir } = args;
+  const router = createRouter({
+    target: targetOf(args),
+    mountPoint,
+    cacheDir,
+    checkIntervalMs,
+    mayBeProxied: false,
+    log,
+  });
+  const background = new Background(log);
+  const server = new FastCgiServer({
+    service: {
+      router,
+      log,
+      background,
+      transport: "fastcgi",
+      isMultiprocess: true,
+      isRunOnce: false,
+      isLogApaches: true,
+    },
+    maxParamsBytes,
+    maxConnections,
+    paramsTimeoutMs,
+    idleTimeoutMs: 0,
+    spoolsInput: true,
+    isAllowed: () => true,
+  });
+  await listen(server.netServer, { kind: "fd", fd: 0 }, { mode: 0, group: undefined });
+  const stop = async (): Promise<void> => {
+    await server.close(closeDeadlineMs);
+    await background.idle(closeDeadlineMs);
+    // eslint-disable-next-line unicorn/no-process-exit -- an entry file; timers of the application must not keep it
+    process.exit(0);
+  };
+  process.on("SIGTERM", () => void stop());
+  process.on("SIGINT", () => void stop());
+  process.on("SIGHUP", () => {});
+  process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught error outside a request"));
+  watchParent(() => void stop());
+  // Load while Apache connects; a broken application answers 500 and is tried again when a file changes.
+  await router.preload().catch((error: unknown) => log.error({ err: error }, "the application could not be loaded"));
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`tsgi-fcgid: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+}

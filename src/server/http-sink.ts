@@ -1,0 +1,41 @@
+// A response on node:http: for `tsgi dev`, where no Apache is in front.
+
+import type { ServerResponse } from "node:http";
+import { ClientGoneError } from "../errors.ts";
+import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
+import type { Chunk } from "../spec.ts";
+
+export class HttpSink implements ResponseSink {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  send(head: ResponseHead | undefined, data: Chunk | undefined, isLast: boolean): boolean {
+    const response = this.#response;
+    if (response.destroyed || response.writableEnded) return true;
+    if (head !== undefined) response.writeHead(head.status.code, head.status.reason, head.headers.flat());
+    const canTakeMore = data === undefined || response.write(data);
+    if (isLast) response.end();
+    return canTakeMore;
+  }
+
+  drained(): Promise<void> {
+    const response = this.#response;
+    if (response.destroyed) return Promise.reject(new ClientGoneError());
+    if (!response.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        response.off("drain", settle).off("close", settle);
+        if (response.destroyed) reject(new ClientGoneError());
+        else resolve();
+      };
+      response.on("drain", settle).on("close", settle);
+    });
+  }
+
+  break(): void {
+    this.#response.destroy();
+  }
+}

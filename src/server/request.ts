@@ -1,0 +1,115 @@
+// One FastCGI request: where the protocol and the gateway meet, which know nothing of each other.
+// Rules: nothing is sent after the end; a response that fails after its head ends with the connection and without
+// END_REQUEST, since Apache takes END_REQUEST for a complete answer whatever status it carries.
+
+import type { FcgiCommand, FcgiConnection, FcgiEvent } from "../fastcgi/connection.ts";
+import type { InputFlow } from "../gateway/input.ts";
+import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
+import { cgiHead } from "../gateway/response.ts";
+import type { Chunk } from "../spec.ts";
+import type { Dispatched, Service } from "./dispatch.ts";
+import { dispatch } from "./dispatch.ts";
+import type { SpoolingFlow } from "./spool.ts";
+
+/** What a request may do with its connection. */
+export interface RequestHost extends InputFlow {
+  /** Writes frames; false asks to wait for `drained`. */
+  write(frames: readonly Uint8Array[]): boolean;
+  drained(): Promise<void>;
+  /** END_REQUEST has been written: the connection is free for the next request, or closes. */
+  requestEnded(): void;
+  /** Closes the connection at once. */
+  destroy(): void;
+}
+
+export type RequestEvent = Extract<FcgiEvent, { readonly type: "request" }>;
+
+/** One STDERR record for one line of Apache's error log. */
+function errorCommand(id: number, line: string): FcgiCommand {
+  return { type: "stderr", id, data: line };
+}
+
+export class FcgiRequest implements ResponseSink {
+  readonly #host: RequestHost;
+  readonly #codec: FcgiConnection;
+  readonly #event: RequestEvent;
+  #isOver = false;
+  #dispatched: Dispatched | undefined;
+  #spool: SpoolingFlow | undefined;
+
+  constructor(host: RequestHost, codec: FcgiConnection, event: RequestEvent) {
+    this.#host = host;
+    this.#codec = codec;
+    this.#event = event;
+  }
+
+  /** Whether the peer has sent all that the request needs. */
+  get hasWholeInput(): boolean {
+    return !this.#isOver && this.#dispatched?.input.isComplete === true;
+  }
+
+  pushInput(bytes: Buffer): void {
+    if (this.#isOver) return;
+    if (this.#spool === undefined) this.#dispatched?.input.push(bytes);
+    else this.#spool.push(bytes);
+  }
+
+  endInput(): void {
+    if (this.#isOver) return;
+    if (this.#spool === undefined) this.#dispatched?.input.end();
+    else this.#spool.end();
+  }
+
+  /** Calls the application; the response may be complete when this returns. */
+  begin(service: Service, spool: SpoolingFlow | undefined): void {
+    const { params, role, id } = this.#event;
+    params["FCGI_ROLE"] = role;
+    this.#spool = spool;
+    const dispatched = dispatch(service, {
+      variables: params,
+      sink: this,
+      flow: spool ?? this.#host,
+      isAuthorizer: role === "AUTHORIZER",
+      emitError: (line) => {
+        if (this.#isOver) service.log.warn({ line }, "written to wsgi.errors after the request had ended");
+        else this.#host.write(this.#codec.send(errorCommand(id, line)));
+      },
+      onEnd: () => spool?.dispose(),
+    });
+    spool?.feed(dispatched.input);
+    this.#dispatched = dispatched;
+  }
+
+  /** The peer has gone, or gave the request up. */
+  abort(reason: Error): void {
+    this.#dispatched?.exchange.abort(reason);
+  }
+
+  /** The request was ended without the application: nothing it still sends may leave. */
+  forget(): void {
+    this.#isOver = true;
+  }
+
+  send(head: ResponseHead | undefined, data: Chunk | undefined, isLast: boolean): boolean {
+    if (this.#isOver) return true;
+    const text = head === undefined ? undefined : cgiHead(head);
+    const frames = this.#codec.send({ type: "output", id: this.#event.id, head: text, data, last: isLast });
+    const canTakeMore = this.#host.write(frames);
+    if (isLast) {
+      this.#isOver = true;
+      this.#host.requestEnded();
+    }
+    return canTakeMore;
+  }
+
+  drained(): Promise<void> {
+    const drained = this.#host.drained();
+    return this.#spool === undefined ? drained : this.#spool.whileBlocked(drained);
+  }
+
+  break(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#host.destroy();
+  }
+}

@@ -1,0 +1,159 @@
+// Which application answers a request: the one that was named, or a script chosen per request inside a root.
+// Rules: the script comes from SCRIPT_FILENAME, or behind mod_actions from PATH_TRANSLATED, never from the URL and never
+// by trying; anything outside the root, or that is no script, is a LoadError that answers 403 or 404.
+
+import { LoadError } from "../errors.ts";
+import type { Variables } from "../gateway/environ.ts";
+import type { MountHints } from "../gateway/mount.ts";
+import { stripProxyPrefix } from "../gateway/mount.ts";
+import { percentDecode } from "../gateway/url-path.ts";
+import { LiveApplication } from "../loader/live.ts";
+import type { AppReference } from "../loader/load.ts";
+import type { ScriptMatch } from "../loader/script.ts";
+import { findScript } from "../loader/script.ts";
+import type { Application, Log } from "../spec.ts";
+
+/** What a process serves: one application, or every script below a root. */
+export type Target =
+  | { readonly kind: "application"; readonly reference: AppReference }
+  | { readonly kind: "scripts"; readonly root: string | undefined };
+
+export interface Route {
+  /** A promise while the application is being loaded; it rejects with LoadError. */
+  readonly application: Application | Promise<Application>;
+  readonly script: string;
+  readonly mount: MountHints;
+}
+
+export interface RouterOptions {
+  readonly target: Target;
+  readonly mountPoint: string | undefined;
+  readonly cacheDir: string | undefined;
+  /** How long a loaded application is used before its files are looked at again, in ms; 0 looks every time. */
+  readonly checkIntervalMs: number;
+  /** Whether ProxyPass may be in front: in the daemon, not under mod_fcgid and CGI. */
+  readonly mayBeProxied: boolean;
+  readonly log: Log;
+}
+
+/** Finds the application for the variables of a request; throws LoadError. */
+export interface Router {
+  route(variables: Variables): Route;
+  /** Loads the named application; does nothing for scripts. Rejects with LoadError. */
+  preload(): Promise<void>;
+}
+
+function normalMountPoint(given: string | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  const path = given.replace(/\/+$/, "");
+  return path === "" || path.startsWith("/") ? path : `/${path}`;
+}
+
+/**
+ * The path of SCRIPT_FILENAME. ProxyPass encodes it and a handler on a file does not: it is decoded only where the URL,
+ * which Apache has decoded once, ends like the decoded form and not like the given one.
+ */
+function scriptPathOf(variables: Variables): string {
+  const path = stripProxyPrefix(variables["SCRIPT_FILENAME"] ?? "");
+  const escape = path.indexOf("%");
+  if (escape === -1) return path;
+  const tail = path.slice(path.lastIndexOf("/", escape));
+  const url = (variables["SCRIPT_NAME"] ?? "") + (variables["PATH_INFO"] ?? "");
+  return url.endsWith(percentDecode(tail)) && !url.endsWith(tail) ? percentDecode(path) : path;
+}
+
+function fromFile(file: string, variables: Variables): string | undefined {
+  const path = scriptPathOf(variables);
+  return path.startsWith(`${file}/`) ? path.slice(file.length) : undefined;
+}
+
+class ApplicationRouter implements Router {
+  readonly #live: LiveApplication;
+  readonly #reference: AppReference;
+  readonly #options: RouterOptions;
+
+  constructor(reference: AppReference, options: RouterOptions) {
+    this.#reference = reference;
+    this.#options = options;
+    this.#live = new LiveApplication(reference, options);
+  }
+
+  async preload(): Promise<void> {
+    await this.#live.current();
+  }
+
+  route(variables: Variables): Route {
+    const { file } = this.#reference;
+    const mount = {
+      mountPoint: normalMountPoint(this.#options.mountPoint ?? variables["TSGI_MOUNT_POINT"]),
+      rest: fromFile(file, variables),
+      mayBeProxied: this.#options.mayBeProxied,
+    };
+    return { application: this.#live.current(), script: file, mount };
+  }
+}
+
+class ScriptRouter implements Router {
+  readonly #root: string | undefined;
+  readonly #options: RouterOptions;
+  readonly #applications = new Map<string, LiveApplication>();
+
+  constructor(root: string | undefined, options: RouterOptions) {
+    this.#root = root;
+    this.#options = options;
+  }
+
+  async preload(): Promise<void> {}
+
+  route(variables: Variables): Route {
+    const { match, isTranslated } = this.#find(variables);
+    const mount = {
+      // The process's mount point is that of the whole root: Apache has it in SCRIPT_NAME already.
+      mountPoint: normalMountPoint(variables["TSGI_MOUNT_POINT"]),
+      rest: isTranslated || match.rest !== "" ? match.rest : undefined,
+      mayBeProxied: this.#options.mayBeProxied,
+    };
+    if (variables["SCRIPT_FILENAME"] !== match.file) {
+      variables["tsgi.original.SCRIPT_FILENAME"] = variables["SCRIPT_FILENAME"] ?? "";
+      variables["SCRIPT_FILENAME"] = match.file;
+    }
+    return { application: this.#liveFor(match.file).current(), script: match.file, mount };
+  }
+
+  #find(variables: Variables): { match: ScriptMatch; isTranslated: boolean } {
+    const root = this.#rootFor(variables);
+    const translated = variables["PATH_TRANSLATED"];
+    // Only mod_actions sets REDIRECT_HANDLER: the handler's own file is not the script, the URL's file is.
+    if (translated !== undefined && variables["REDIRECT_HANDLER"] !== undefined) {
+      return { match: findScript(root, translated), isTranslated: true };
+    }
+    return { match: findScript(root, scriptPathOf(variables)), isTranslated: false };
+  }
+
+  /** Without a configured root, the folder that Apache maps: only where Apache itself started this process. */
+  #rootFor(variables: Variables): string {
+    const root =
+      this.#root ??
+      variables["TSGI_SCRIPT_ROOT"] ??
+      variables["CONTEXT_DOCUMENT_ROOT"] ??
+      variables["DOCUMENT_ROOT"] ??
+      "";
+    if (!root.startsWith("/")) throw new LoadError("refused", "no script root: give --script-root or TSGI_SCRIPT_ROOT");
+    return root;
+  }
+
+  #liveFor(file: string): LiveApplication {
+    const known = this.#applications.get(file);
+    if (known !== undefined) return known;
+    const live = new LiveApplication({ file, exportName: undefined }, this.#options);
+    this.#applications.set(file, live);
+    return live;
+  }
+}
+
+export function createRouter(options: RouterOptions): Router {
+  const { target } = options;
+  return target.kind === "application"
+    ? new ApplicationRouter(target.reference, options)
+    : new ScriptRouter(target.root, options);
+}
