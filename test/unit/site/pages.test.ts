@@ -1,0 +1,155 @@
+import { readdir, readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { application as dispatch } from "../../../apache/site/dispatch.ts";
+import { application as hello } from "../../../apache/site/hello.ts";
+import { application as importing } from "../../../apache/site/importing.ts";
+import { application as mangojuice } from "../../../apache/site/mangojuice.ts";
+import { application as middleware } from "../../../apache/site/middleware.ts";
+import { application as rest } from "../../../apache/site/rest.ts";
+import { application as sample } from "../../../apache/site/sample.ts";
+import { application as stream } from "../../../apache/site/stream.ts";
+import { runDirect } from "../../../src/server/direct.ts";
+import type { DirectReply } from "../../../src/server/direct.ts";
+import type { Application } from "../../../src/spec.ts";
+
+const site = new URL("../../../apache/site/", import.meta.url);
+
+function get(application: Application, mountPoint: string, rest = ""): Promise<DirectReply> {
+  return runDirect(application, { method: "GET", url: mountPoint + rest, mountPoint });
+}
+
+function header(reply: DirectReply, wanted: string): string | undefined {
+  return reply.headers.find(([name]) => name.toLowerCase() === wanted)?.[1];
+}
+
+describe("hello.ts", () => {
+  test("greets the world without a subject, or with an empty one", async () => {
+    for (const url of ["", "?subject="]) {
+      const reply = await get(hello, "/hello.ts", url);
+      expect(reply.status).toBe(200);
+      expect(header(reply, "content-type")).toBe("text/html; charset=utf-8");
+      expect(reply.body.toString()).toContain("<h1>Hello World!</h1>");
+    }
+  });
+
+  test("escapes the subject wherever it prints it", async () => {
+    const reply = await get(hello, "/hello.ts", `?subject=${encodeURIComponent(`<script>"&'</script>`)}`);
+    const page = reply.body.toString();
+    expect(page).toContain("<h1>Hello &lt;script&gt;&quot;&amp;&#39;&lt;/script&gt;!</h1>");
+    expect(page).not.toContain("<script>");
+  });
+
+  test("prints a subject in UTF-8", async () => {
+    const reply = await get(hello, "/hello.ts", "?subject=%C3%81d%C3%A1m+%E6%BC%A2");
+    expect(reply.body.toString()).toContain("<h1>Hello Ádám 漢!</h1>");
+  });
+});
+
+test("sample.ts and mangojuice.ts send exactly their bytes", async () => {
+  const first = await get(sample, "/sample.ts");
+  expect(first).toMatchObject({ status: 200, complete: true });
+  expect(header(first, "content-length")).toBe("12");
+  expect(first.body.toString()).toBe("Hello World!");
+  const second = await get(mangojuice, "/mangojuice.ts");
+  expect(second).toMatchObject({ status: 200, reason: "OK", complete: true });
+  expect(header(second, "content-type")).toBe("text/html");
+  expect(second.body.toString()).toBe("Hello World");
+});
+
+describe("dispatch.ts", () => {
+  test.each([
+    ["", 200, "<h1>Hello World application</h1>"],
+    ["/", 200, 'href="/dispatch.ts/hello/"'],
+    ["/hello", 200, "<h1>Hello World!</h1>"],
+    ["/hello/", 200, "<h1>Hello World!</h1>"],
+    ["/hello?subject=Bob", 200, "<h1>Hello Bob!</h1>"],
+    ["/hello/Ada?subject=Bob", 200, "<h1>Hello Ada!</h1>"],
+    ["/hello/%3Cb%3E%C3%A9", 200, "<h1>Hello &lt;b&gt;é!</h1>"],
+    ["/nowhere", 404, "Not Found"],
+    ["/othello", 404, "Not Found"],
+  ])("answers %s with %i", async (path, status, text) => {
+    const reply = await get(dispatch, "/dispatch.ts", path);
+    expect(reply.status).toBe(status);
+    expect(reply.body.toString()).toContain(text);
+  });
+
+  test("puts what the pattern captured into the environ", async () => {
+    let seen: unknown;
+    const spy: Application = (environ, startResponse) => {
+      const body = dispatch(environ, startResponse);
+      seen = environ["myapp.url_args"];
+      return body;
+    };
+    await get(spy, "/dispatch.ts", "/hello/Ada/Lovelace");
+    expect(seen).toEqual(["Ada/Lovelace"]);
+  });
+});
+
+test("rest.ts tells its own part of the path from the rest", async () => {
+  const reply = await get(rest, "/rest", "/custompath");
+  expect(reply.body.toString()).toBe("Hello World!\nPATH_INFO = /custompath\nSCRIPT_NAME = /rest\n");
+  expect(header(reply, "content-length")).toBe(String(reply.body.length));
+  const decoded = await get(rest, "/rest", "/caf%C3%A9");
+  expect(decoded.body.toString()).toContain("PATH_INFO = /café\n");
+});
+
+test("importing.ts answers with what the module beside it says", async () => {
+  const reply = await get(importing, "/importing.ts");
+  expect(reply.body.toString()).toBe("just saying I did it, for GET /importing.ts\n");
+});
+
+describe("stream.ts", () => {
+  test("sends the lines that were asked for", async () => {
+    const reply = await get(stream, "/stream.ts", "?lines=2");
+    expect(reply.complete).toBe(true);
+    expect(reply.body.toString().match(/<li>/g)).toHaveLength(2);
+    expect(reply.body.toString()).toMatch(/<\/html>\s*$/);
+  });
+
+  test("stops at the next line when the client has gone", async () => {
+    const pieces: unknown[] = [];
+    const body = await stream(
+      Object.assign(Object.create(null), { QUERY_STRING: "lines=20", "tsgi.signal": AbortSignal.abort() }),
+      () => async () => {},
+    );
+    if (typeof body === "string" || body instanceof Uint8Array) throw new Error("the body is not a stream");
+    for await (const piece of body) pieces.push(piece);
+    // The head and the first line were yielded, the other nineteen never.
+    expect(pieces).toHaveLength(2);
+  });
+});
+
+describe("middleware.ts", () => {
+  test("turns the inner application's text into pig latin and adds its header", async () => {
+    const reply = await get(middleware, "/middleware.ts", "?text=hello+apache+str%C3%B6m");
+    expect(reply.complete).toBe(true);
+    expect(reply.body.toString()).toBe("ellohay apacheway strömay\n");
+    expect(header(reply, "x-passed-through")).toBe("latinator");
+  });
+
+  test("drops the length that no longer holds", async () => {
+    const reply = await get(middleware, "/middleware.ts");
+    expect([undefined, String(reply.body.length)]).toContain(header(reply, "content-length"));
+  });
+});
+
+describe("index.html", () => {
+  test("leads to every application and to nothing that is not there", async () => {
+    const page = await readFile(new URL("index.html", site), "utf8");
+    const targets = [...page.matchAll(/(?:href|action)="([^":]+)"/g)].map(([, target = ""]) => target);
+    const linked = new Set(targets.map((target) => target.replace(/(\.ts)[/?].*$/, "$1")));
+    const applications: string[] = [];
+    for (const name of await readdir(site)) {
+      if (!name.endsWith(".ts")) continue;
+      if ((await readFile(new URL(name, site), "utf8")).includes("export const application:")) applications.push(name);
+    }
+    expect(applications).toContain("hello.ts");
+    expect([...linked].sort()).toEqual(applications.sort());
+  });
+
+  test("needs nothing from another host", async () => {
+    const page = await readFile(new URL("index.html", site), "utf8");
+    expect(page).not.toMatch(/(?:src|href|action)="(?:https?:)?\/\//);
+    expect(page).not.toMatch(/@import|url\(/);
+  });
+});
