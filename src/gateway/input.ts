@@ -51,6 +51,7 @@ export class RequestInput implements InputStream {
   #queuedBytes = 0;
   #isPaused = false;
   #isEnded: boolean;
+  #isClosed = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
   #tail: Promise<unknown> | undefined;
@@ -66,7 +67,7 @@ export class RequestInput implements InputStream {
 
   /** Takes bytes from the peer. They are kept, not copied. */
   push(bytes: Buffer): void {
-    if (this.#isEnded || this.#error !== undefined || bytes.length === 0) return;
+    if (this.#isEnded || this.#isClosed || this.#error !== undefined || bytes.length === 0) return;
     const room = this.#expected === undefined ? bytes.length : this.#expected - this.#received;
     const taken = bytes.length > room ? bytes.subarray(0, room) : bytes;
     this.#received += taken.length;
@@ -96,8 +97,7 @@ export class RequestInput implements InputStream {
   close(): void {
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#isEnded = false;
-    this.#error = new RequestOverError("wsgi.input");
+    this.#isClosed = true;
     this.#resume();
     this.#notify();
   }
@@ -205,6 +205,7 @@ export class RequestInput implements InputStream {
   /** The next bytes, or undefined at the end. */
   async #next(): Promise<Buffer | undefined> {
     for (;;) {
+      if (this.#isClosed) throw new RequestOverError("wsgi.input");
       const chunk = this.#queue.shift();
       if (chunk !== undefined) {
         this.#queuedBytes -= chunk.length;

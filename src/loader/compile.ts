@@ -74,7 +74,7 @@ async function compileUnchanged(esbuild: Esbuild, script: string): Promise<Compi
  * was loaded, and that fails as soon as a deployment has removed that one. All paths that we give it are absolute.
  */
 function requireEsbuild(): Esbuild {
-  const { cwd } = process;
+  const own = Object.getOwnPropertyDescriptor(process, "cwd");
   process.cwd = () => "/";
   try {
     return createRequire(import.meta.url)("esbuild") as Esbuild;
@@ -82,7 +82,7 @@ function requireEsbuild(): Esbuild {
     const advice = "Install this package's dependencies again";
     throw new LoadError("compile", `the compiler esbuild cannot be used: ${messageOf(error)}. ${advice}.`, error);
   } finally {
-    process.cwd = cwd;
+    if (own !== undefined) Object.defineProperty(process, "cwd", own);
   }
 }
 
@@ -175,9 +175,16 @@ function assemble(
   const sources = map.sources.map((source) => new URL(source, base).href);
   const mapUrl = Buffer.from(JSON.stringify({ ...map, sources })).toString("base64");
   return {
-    code: `${outputOf(".js")}//# sourceMappingURL=data:application/json;base64,${mapUrl}\n`,
+    code: `${withoutIdleHeader(outputOf(".js"), script)}//# sourceMappingURL=data:application/json;base64,${mapUrl}\n`,
     moduleFormat: metafile.inputs[basename(script)]?.format === "cjs" ? "cjs" : "esm",
   };
+}
+
+/** Most applications need nothing of the header, and its imports cost them half a millisecond; the lines stay, empty. */
+function withoutIdleHeader(code: string, script: string): string {
+  const header = bundleHeader(script);
+  const bare = code.replace(header, () => "\n".repeat(header.split("\n").length - 1));
+  return /\b__tsgi_makeScope\b|\b__require\b/.test(bare) ? code : bare;
 }
 
 /** The files whose change means that the compiler or this code is another one. */

@@ -80,8 +80,7 @@ export class Inputs {
   #addExtended(settings: string, seen: Set<string>): void {
     if (seen.has(settings)) return;
     seen.add(settings);
-    const value = /"extends"\s*:\s*(\[[^\]]*\]|"[^"]*")/.exec(readText(settings))?.[1] ?? "";
-    for (const [, name = ""] of value.matchAll(/"([^"]*)"/g)) {
+    for (const name of extendedNames(readText(settings))) {
       const isPath = name.startsWith(".") || isAbsolute(name);
       const bases = isPath
         ? [resolve(dirname(settings), name)]
@@ -94,6 +93,11 @@ export class Inputs {
       }
     }
   }
+}
+
+function extendedNames(text: string): string[] {
+  const values = [...text.matchAll(/"extends"\s*:\s*(\[[^\]]*\]|"[^"]*")/g)].map(([, value = ""]) => value);
+  return [...values.join(" ").matchAll(/"([^"]*)"/g)].map(([, name = ""]) => name);
 }
 
 /** A folder and all that hold it, the nearest first. */

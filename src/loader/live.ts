@@ -30,6 +30,8 @@ export class LiveApplication {
   #nextCheck = 0;
   #nextRetry = 0;
   #retryMs = firstRetryMs;
+  /** Whether the load under way has a change for its reason, which is worth a line in the log. */
+  #isChanged = false;
   #loading: Promise<Application> | undefined;
 
   constructor(reference: AppReference, options: LiveOptions) {
@@ -68,11 +70,11 @@ export class LiveApplication {
       return false;
     }
     if (this.#loaded === undefined && this.#failure === undefined) return true;
-    if (this.#loaded !== undefined && this.#loaded.file !== file) return true;
     const { change, settled } = checkWatch(this.#watch, Date.now());
     if (settled !== undefined) this.#watch = settled;
-    if (change !== undefined) this.#retryMs = firstRetryMs;
-    return change !== undefined || (this.#failure !== undefined && now >= this.#nextRetry);
+    this.#isChanged = change !== undefined || (this.#loaded !== undefined && this.#loaded.file !== file);
+    if (this.#isChanged) this.#retryMs = firstRetryMs;
+    return this.#isChanged || (this.#failure !== undefined && now >= this.#nextRetry);
   }
 
   async #load(): Promise<Application> {
@@ -93,7 +95,7 @@ export class LiveApplication {
     this.#fail(outcome.error);
     if (outcome.error.kind === "not-found") this.#loaded = undefined;
     if (this.#loaded === undefined) throw outcome.error;
-    if (before?.message !== outcome.error.message) this.#report(outcome.error);
+    if (this.#isChanged || before?.message !== outcome.error.message) this.#report(outcome.error);
     return this.#loaded.application;
   }
 

@@ -92,7 +92,7 @@ class Resolver {
 
   #resolveInstalled(args: OnResolveArgs, found: string): OnResolveResult | undefined {
     this.#pass.inputs.addPackageOf(found);
-    if (args.kind === "require-call") return { path: asNodeRequires(args, found), external: true };
+    if (args.kind === "require-call") return { path: found, external: true };
     if (extname(found) !== ".json") return { path: pathToFileURL(found).href, external: true };
     this.named.add(found);
     return undefined;
@@ -111,12 +111,18 @@ class Resolver {
   }
 
   #reportMissing(args: OnResolveArgs, path: string): OnResolveResult {
+    const elsewhere = args.kind === "require-call" ? askNode(args) : undefined;
+    if (elsewhere !== undefined) return { path: elsewhere, external: true };
     this.#pass.inputs.addMissing(path, args.resolveDir);
     const what = /^\.{0,2}\//.test(path) ? "file" : "package";
     const text = `cannot find ${what} ${JSON.stringify(path)}, imported from ${args.importer}`;
     if (args.kind === "import-statement") return { errors: [{ text, detail: missingImport }] };
     const code = args.kind === "require-call" ? "MODULE_NOT_FOUND" : "ERR_MODULE_NOT_FOUND";
-    return { path: `${args.kind} of ${path} from ${args.importer}`, namespace: missingNamespace, pluginData: { text, code } };
+    return {
+      path: `${args.kind} of ${path} from ${args.importer}`,
+      namespace: missingNamespace,
+      pluginData: { text, code },
+    };
   }
 }
 
@@ -129,12 +135,12 @@ function homeOf(script: string): string {
   return `${script.slice(0, start + folder.length)}${name.startsWith("@") ? `${name}${sep}${second}` : name}`;
 }
 
-/** Node's own answer, which knows NODE_PATH and looks for JavaScript only; esbuild's where Node finds nothing. */
-function asNodeRequires(args: OnResolveArgs, found: string): string {
+/** What only Node itself finds, for example by NODE_PATH; undefined when it finds nothing either. */
+function askNode({ importer, path }: OnResolveArgs): string | undefined {
   try {
-    return createRequire(args.importer).resolve(args.path);
+    return createRequire(importer).resolve(path);
   } catch {
-    return found;
+    return undefined;
   }
 }
 

@@ -9,6 +9,7 @@ import { ClientGoneError, systemCodeOf } from "../errors.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
 import { cgiHead } from "../gateway/response.ts";
 import type { Chunk } from "../spec.ts";
+import { whenDrained } from "./drained.ts";
 import type { SpoolingFlow } from "./spool.ts";
 
 /** What is written synchronously, in all: less than any pipe or socket buffer holds, so that it cannot block. */
@@ -67,15 +68,9 @@ export class CgiOutput implements ResponseSink {
   }
 
   drained(): Promise<void> {
-    const stream = this.#stream;
     if (this.#isOver) return Promise.reject(new ClientGoneError());
-    if (stream === undefined || !stream.writableNeedDrain) return Promise.resolve();
-    return this.#options.flow.whileBlocked(
-      new Promise((resolve, reject) => {
-        stream.once("drain", resolve);
-        stream.once("close", () => reject(new ClientGoneError()));
-      }),
-    );
+    if (this.#stream === undefined) return Promise.resolve();
+    return this.#options.flow.whileBlocked(whenDrained(this.#stream));
   }
 
   break(): void {

@@ -8,6 +8,7 @@ import { ClientGoneError, messageOf } from "../errors.ts";
 import type { FcgiEvent, FcgiLimits } from "../fastcgi/connection.ts";
 import { FcgiConnection } from "../fastcgi/connection.ts";
 import type { Service } from "./dispatch.ts";
+import { whenDrained } from "./drained.ts";
 import type { RequestEvent, RequestHost } from "./request.ts";
 import { FcgiRequest } from "./request.ts";
 import { SpoolingFlow } from "./spool.ts";
@@ -29,17 +30,11 @@ export interface ConnectionOptions {
 const lingerMs = 5000;
 const nothing = Buffer.alloc(0);
 
-interface Waiter {
-  resolve(): void;
-  reject(error: Error): void;
-}
-
 export class SocketConnection implements RequestHost {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #codec: FcgiConnection;
   #request: FcgiRequest | undefined;
-  #waiters: Waiter[] = [];
   #paramsTimer: NodeJS.Timeout | undefined;
   #lingerTimer: NodeJS.Timeout | undefined;
   #isReadingParams = false;
@@ -55,7 +50,7 @@ export class SocketConnection implements RequestHost {
     this.#codec = new FcgiConnection(options.limits);
     socket.on("data", (bytes: Buffer) => this.#receive(bytes));
     socket.on("end", () => this.#peerEnded());
-    socket.on("drain", () => this.#drained());
+    socket.on("drain", () => this.#resumeIfFree());
     socket.on("error", (error) => options.service.log.debug({ err: error }, "FastCGI connection failed"));
     socket.on("close", () => this.#closed());
     if (options.idleTimeoutMs > 0) socket.setTimeout(options.idleTimeoutMs, () => this.#idle());
@@ -82,11 +77,7 @@ export class SocketConnection implements RequestHost {
   }
 
   drained(): Promise<void> {
-    if (this.#socket.destroyed) return Promise.reject(new ClientGoneError());
-    if (!this.#socket.writableNeedDrain) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
-    });
+    return whenDrained(this.#socket);
   }
 
   pause(): void {
@@ -197,22 +188,12 @@ export class SocketConnection implements RequestHost {
     const request = this.#request;
     this.#request = undefined;
     request?.abort(new ClientGoneError());
-    this.#settleWaiters(new ClientGoneError());
     this.#options.onClose(this);
   }
 
-  #drained(): void {
+  /** Goes on reading where unread answers to management records had stopped it. */
+  #resumeIfFree(): void {
     if (this.#request === undefined) this.#socket.resume();
-    this.#settleWaiters(undefined);
-  }
-
-  #settleWaiters(error: Error | undefined): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) {
-      if (error === undefined) waiter.resolve();
-      else waiter.reject(error);
-    }
   }
 
   #closeIfFree(): void {

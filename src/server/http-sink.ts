@@ -1,9 +1,9 @@
 // A response on node:http: for `tsgi dev`, where no Apache is in front.
 
 import type { ServerResponse } from "node:http";
-import { ClientGoneError } from "../errors.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
 import type { Chunk } from "../spec.ts";
+import { whenDrained } from "./drained.ts";
 
 export class HttpSink implements ResponseSink {
   readonly #response: ServerResponse;
@@ -22,17 +22,7 @@ export class HttpSink implements ResponseSink {
   }
 
   drained(): Promise<void> {
-    const response = this.#response;
-    if (response.destroyed) return Promise.reject(new ClientGoneError());
-    if (!response.writableNeedDrain) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        response.off("drain", settle).off("close", settle);
-        if (response.destroyed) reject(new ClientGoneError());
-        else resolve();
-      };
-      response.on("drain", settle).on("close", settle);
-    });
+    return whenDrained(this.#response);
   }
 
   break(): void {

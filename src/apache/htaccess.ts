@@ -1,0 +1,99 @@
+// The three .htaccess files for hosts where nothing else can be configured.
+// Rules: only directives of the classes Options and FileInfo, which hosts allow, since one forbidden line makes Apache
+// answer 500 for the whole folder. What is optional stands in IfModule. mod_rewrite does not: without it sources would be
+// sent, so the folder must fail instead.
+
+import type { Backend } from "./proxy-fcgi.ts";
+import type { Directive } from "./directives.ts";
+import { blank, block, line, note, regexLiteral } from "./directives.ts";
+import { publishedConditions } from "./published.ts";
+
+/** The executable beside the .htaccess file, and the handler that runs it. */
+interface Front {
+  readonly file: string;
+  readonly handler: string;
+}
+
+const authorization = block(
+  "IfModule",
+  ["mod_setenvif.c"],
+  [line("SetEnvIf", ["Authorization", "(.+)", "HTTP_AUTHORIZATION=$1"])],
+  "Applications check the Authorization header themselves; CGIPassAuth is forbidden on many hosts.",
+);
+
+const filesFirst: readonly Directive[] = [
+  line("RewriteEngine", ["On"]),
+  line(
+    "RewriteCond",
+    ["%{REQUEST_FILENAME}", "-f"],
+    "A file of this folder is sent by Apache, unless it is one of these:",
+  ),
+  ...publishedConditions("/$1"),
+  line("RewriteRule", ["^(.*)$", "-", "[L]"]),
+];
+
+function frontScript({ file, handler }: Front): Directive[] {
+  return [
+    line("Options", ["+ExecCGI"], "The executable may run."),
+    block("Files", [file], [line("SetHandler", [handler])]),
+    authorization,
+    blank,
+    ...filesFirst,
+    blank,
+    line("RewriteRule", [`^${regexLiteral(file)}(/|$)`, "-", "[L]"], "Everything else goes to the application, once;"),
+    line(
+      "RewriteRule",
+      ["^(.*)$", `${file}/$1`, "[B=%?#,L]"],
+      "B: a %25, %3F or %23 in the path reaches it as it was sent. %2F never can: only the server's own configuration allows it.",
+    ),
+  ];
+}
+
+function wrapperNote(file: string, command: readonly string[]): Directive {
+  return note(
+    [
+      `Put this into the folder as .htaccess, and beside it the executable ${file} (chmod 755):`,
+      "    #!/bin/sh",
+      `    exec ${command.map(shellWord).join(" ")}`,
+      "Keep the application itself outside every folder that Apache serves.",
+    ].join("\n"),
+  );
+}
+
+/** A word for a POSIX shell. */
+export function shellWord(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** CGI: `command` is what the executable runs. */
+export function htaccessCgi(command: readonly string[]): Directive[] {
+  const front = { file: "app.cgi", handler: "cgi-script" };
+  return [wrapperNote(front.file, command), blank, ...frontScript(front)];
+}
+
+/** mod_fcgid: `command` is what the executable runs. */
+export function htaccessFcgid(command: readonly string[]): Directive[] {
+  const front = { file: "app.fcgi", handler: "fcgid-script" };
+  return [wrapperNote(front.file, command), blank, ...frontScript(front)];
+}
+
+/** mod_proxy_fcgi to a daemon that runs under the same account. */
+export function htaccessProxy(backend: Backend, mountPoint: string, command: readonly string[]): Directive[] {
+  return [
+    note(
+      [
+        "Put this into the folder as .htaccess, and keep this running, with a socket that Apache's user may open:",
+        `    ${command.map(shellWord).join(" ")}`,
+        "Keep the application itself outside every folder that Apache serves.",
+      ].join("\n"),
+    ),
+    blank,
+    line("ProxyFCGIBackendType", ["GENERIC"], "Variables as they are, without the changes that PHP-FPM expects."),
+    line("SetEnv", ["TSGI_MOUNT_POINT", mountPoint === "" ? "/" : mountPoint], "The URL of this folder."),
+    authorization,
+    blank,
+    ...filesFirst,
+    blank,
+    line("RewriteRule", ["^", "-", `[H=proxy:${backend.url}]`], "Everything else goes to the daemon."),
+  ];
+}

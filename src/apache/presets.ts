@@ -1,0 +1,127 @@
+// The configurations that `tsgi config` prints: for a server or virtual host, and for .htaccess.
+// Rules: the same options give the same text; nothing of this machine gets in that is not in the options.
+
+import type { ListenAddress } from "../config/address.ts";
+import { formatListenAddress } from "../config/address.ts";
+import { ConfigError } from "../errors.ts";
+import { cgiSite } from "./cgi.ts";
+import type { Directive } from "./directives.ts";
+import { blank, line, note } from "./directives.ts";
+import { fcgidSite } from "./fcgid.ts";
+import { htaccessCgi, htaccessFcgid, htaccessProxy, shellWord } from "./htaccess.ts";
+import { backendOf, proxyFcgiSite } from "./proxy-fcgi.ts";
+import type { Site } from "./site.ts";
+import { programArguments, referenceText } from "./site.ts";
+
+export const presetNames = ["proxy_fcgi", "fcgid", "cgi", "htaccess-cgi", "htaccess-fcgid", "htaccess-proxy"] as const;
+
+export type PresetName = (typeof presetNames)[number];
+
+export interface PresetOptions {
+  readonly site: Site;
+  /** Where the daemon listens; only the modes with a daemon use it. */
+  readonly listen: ListenAddress;
+  /** The folder with `tsgi`, `tsgi-cgi` and `tsgi-fcgid`. */
+  readonly programs: string;
+  /** The folder with `node`: the programs find it on the PATH. */
+  readonly nodeFolder: string;
+  readonly cacheDir: string | undefined;
+}
+
+export function isPresetName(text: string): text is PresetName {
+  return presetNames.some((name) => name === text);
+}
+
+function programCommand(program: string, { site, programs, cacheDir }: PresetOptions): string[] {
+  return [`${programs}/${program}`, ...programArguments(site, cacheDir)];
+}
+
+function daemonCommand({ site, listen, programs, cacheDir }: PresetOptions): string[] {
+  const target = site.target.kind === "application" ? referenceText(site.target) : site.target.root;
+  const command = [`${programs}/tsgi`, "daemon", target, "--listen", formatListenAddress(listen)];
+  if (cacheDir !== undefined) command.push("--cache-dir", cacheDir);
+  return command;
+}
+
+function proxyFcgi(options: PresetOptions): Directive[] {
+  const daemon = daemonCommand(options).map(shellWord).join(" ");
+  return [
+    note(
+      [
+        "For a server or a <VirtualHost>. Modules: proxy proxy_fcgi alias dir mime env setenvif rewrite.",
+        "Keep the daemon running, with a socket that Apache's user may open:",
+        `    ${daemon}`,
+      ].join("\n"),
+    ),
+    blank,
+    ...proxyFcgiSite(options.site, backendOf(options.listen)),
+  ];
+}
+
+function fcgid(options: PresetOptions): Directive[] {
+  return [
+    note("For a server or a <VirtualHost>. Modules: fcgid alias dir mime env setenvif rewrite."),
+    blank,
+    line(
+      "FcgidInitialEnv",
+      ["PATH", `${options.nodeFolder}:/usr/bin:/bin`],
+      "mod_fcgid passes on no environment: the program must find node. At most 127 bytes.",
+    ),
+    line("FcgidInitialEnv", ["NODE_ENV", "production"]),
+    ...fcgidSite(options.site, programCommand("tsgi-fcgid", options)),
+  ];
+}
+
+function cgi(options: PresetOptions): Directive[] {
+  const { site } = options;
+  const modules = "For a server or a <VirtualHost>. Modules: cgid (with the MPM prefork: cgi)";
+  const command = programCommand("tsgi-cgi", options);
+  if (site.target.kind === "scripts") {
+    return [
+      note(`${modules} actions alias dir mime env setenvif rewrite. Apache's PATH must hold node.`),
+      blank,
+      ...cgiSite(site, `${options.programs}/tsgi-cgi`),
+    ];
+  }
+  const wrapper = `${site.target.file.replace(/\.[^./]*$/, "")}.cgi`;
+  return [
+    note(
+      [
+        `${modules} alias dir mime env setenvif rewrite. Apache's PATH must hold node.`,
+        `The executable ${wrapper} (chmod 755) has two lines:`,
+        "    #!/bin/sh",
+        `    exec ${command.map(shellWord).join(" ")}`,
+      ].join("\n"),
+    ),
+    blank,
+    ...cgiSite(site, wrapper),
+  ];
+}
+
+/** .htaccess files are for one application; a folder of scripts needs the server's configuration. */
+function requireApplication(name: PresetName, { site }: PresetOptions): void {
+  if (site.target.kind === "scripts") {
+    throw new ConfigError([`${name} is for one application: name its file in place of the folder ${site.target.root}`]);
+  }
+}
+
+/** The directives of a preset; throws ConfigError for options that do not go together. */
+export function preset(name: PresetName, options: PresetOptions): Directive[] {
+  switch (name) {
+    case "proxy_fcgi":
+      return proxyFcgi(options);
+    case "fcgid":
+      return fcgid(options);
+    case "cgi":
+      return cgi(options);
+    case "htaccess-cgi":
+      requireApplication(name, options);
+      return htaccessCgi(programCommand("tsgi-cgi", options));
+    case "htaccess-fcgid":
+      requireApplication(name, options);
+      return htaccessFcgid(programCommand("tsgi-fcgid", options));
+    case "htaccess-proxy":
+      requireApplication(name, options);
+      return htaccessProxy(backendOf(options.listen), options.site.mountPoint, daemonCommand(options));
+  }
+}

@@ -1,0 +1,36 @@
+// `tsgi dev`: an HTTP server without Apache, for trying an application.
+
+import type { Command } from "commander";
+import type { SettingName } from "../config/settings.ts";
+import { createLog } from "../log.ts";
+import { addSettings, readConfig } from "./options.ts";
+import { StopRequest } from "./signals.ts";
+import { describeTarget, serverTarget, siteTarget } from "./target.ts";
+
+const names = ["host", "port", "mountPoint", "cacheDir", "logLevel"] as const satisfies readonly SettingName[];
+
+async function run(app: string, command: Command): Promise<number> {
+  const config = readConfig(command, names);
+  const target = siteTarget(app, undefined);
+  const stop = new StopRequest();
+  const log = createLog({ level: config.logLevel, isPretty: true });
+  process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught error outside a request"));
+  const { startDevServer } = await import("../server/http.ts");
+  const server = await startDevServer({ ...config, target: serverTarget(target), log });
+  process.stdout.write(`tsgi: serving ${describeTarget(target)} at ${server.url} (dev)\n`);
+  await stop.asked;
+  await Promise.race([server.close(), stop.askedAgain]);
+  return 0;
+}
+
+export function configure(command: Command): void {
+  command.argument("<app>", "application (file.ts or file.ts#export), or a folder of scripts");
+  addSettings(command, names)
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ tsgi dev app.ts --port 8080\nThe next request after a file was saved runs the new code.",
+    )
+    .action(async (app: string) => {
+      process.exitCode = await run(app, command);
+    });
+}

@@ -1,0 +1,53 @@
+// `tsgi start-server`: a private Apache and the daemon, in the foreground.
+
+import type { Command } from "commander";
+import { BootError } from "../errors.ts";
+import { Foreground } from "../server/httpd/foreground.ts";
+import { ServerRoot } from "../server/httpd/root.ts";
+import { addSettings } from "./options.ts";
+import type { RequestedServer } from "./private-server.ts";
+import { readServer, serverSettings, urlOf } from "./private-server.ts";
+import { StopRequest } from "./signals.ts";
+import { describeTarget } from "./target.ts";
+
+async function serve(foreground: Foreground, requested: RequestedServer, stop: StopRequest): Promise<number> {
+  const { server, config } = requested;
+  const started = foreground.start(config.port);
+  const outcome = await Promise.race([started, stop.asked]);
+  if (typeof outcome === "string") {
+    void started.catch(() => {}); // what a start says that was called off
+    return 0;
+  }
+  if (!outcome) return 1;
+  const url = urlOf(server, foreground.port);
+  process.stdout.write(`tsgi: serving ${describeTarget(server.site.target)} at ${url} (${server.mode})\n`);
+  const failure = await Promise.race([foreground.failed(), stop.asked.then(() => undefined)]);
+  if (failure !== undefined) throw new BootError(failure);
+  return 0;
+}
+
+async function run(app: string, command: Command): Promise<number> {
+  const requested = readServer(app, command);
+  const stop = new StopRequest();
+  const foreground = new Foreground(await ServerRoot.create(requested.server));
+  void stop.askedAgain.then(() => foreground.kill());
+  let manner: "graceful" | "at-once" = "at-once";
+  // A service manager's SIGTERM lets running requests end; whoever types Ctrl-C is not asked to wait.
+  void stop.asked.then((signal) => {
+    if (signal === "SIGTERM") manner = "graceful";
+  });
+  try {
+    return await serve(foreground, requested, stop);
+  } finally {
+    await foreground.stop(manner);
+  }
+}
+
+export function configure(command: Command): void {
+  command.argument("<app>", "application (file.ts or file.ts#export), or a folder of applications and files");
+  addSettings(command, serverSettings)
+    .addHelpText("after", "\nExample:\n  $ tsgi start-server app.ts --port 8080 --document-root public")
+    .action(async (app: string) => {
+      process.exitCode = await run(app, command);
+    });
+}

@@ -1,0 +1,80 @@
+// The programs that a server root starts: our daemon, and the small executables that mod_fcgid and CGI run.
+// Rules: node is named with its absolute path, since Apache's PATH may not hold it; the working folder is the
+// application's in every mode.
+
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { shellWord } from "../../apache/htaccess.ts";
+import type { ServerMode } from "../../apache/server-root.ts";
+import { serverRootNames } from "../../apache/server-root.ts";
+import type { Site } from "../../apache/site.ts";
+import { programArguments, referenceText } from "../../apache/site.ts";
+import type { LogLevel } from "../../log.ts";
+
+/** The folder of this package, with `bin` and `dist` in it. */
+export const packageRoot = resolve(fileURLToPath(new URL("../../..", import.meta.url)));
+
+export const programsDir = resolve(packageRoot, "bin");
+
+/** What a user must be able to read to run our programs. */
+export const programFiles: readonly string[] = [process.execPath, packageRoot, programsDir];
+
+/** The folder that the application finds itself in. */
+export function workingFolder({ target }: Site): string {
+  return target.kind === "application" ? dirname(target.file) : target.root;
+}
+
+export interface DaemonPlan {
+  readonly site: Site;
+  /** The server root. */
+  readonly folder: string;
+  readonly logLevel: LogLevel;
+}
+
+/** The command line of the daemon for a server root. */
+export function daemonCommand({ site, folder, logLevel }: DaemonPlan): string[] {
+  const { target } = site;
+  const command = [
+    process.execPath,
+    resolve(programsDir, "tsgi"),
+    "daemon",
+    target.kind === "application" ? referenceText(target) : target.root,
+    "--listen",
+    `unix:${folder}/${serverRootNames.daemonSocket}`,
+    "--socket-mode",
+    "0600",
+    "--cache-dir",
+    `${folder}/${serverRootNames.cache}`,
+    "--log-level",
+    logLevel,
+  ];
+  if (target.kind === "application") command.push("--mount-point", site.mountPoint === "" ? "/" : site.mountPoint);
+  return command;
+}
+
+/** The command line that loads a site's one application, and compiles it into the cache of the server root. */
+export function checkCommand({ site, folder }: DaemonPlan): string[] {
+  const app = site.target.kind === "application" ? referenceText(site.target) : site.target.root;
+  const cache = `${folder}/${serverRootNames.cache}`;
+  return [process.execPath, resolve(programsDir, "tsgi"), "check", app, "--cache-dir", cache];
+}
+
+/** The executable for mod_fcgid or CGI: its name inside the server root, and its text. */
+export function frontProgram(
+  plan: DaemonPlan,
+  mode: Exclude<ServerMode, "proxy_fcgi">,
+): { name: string; text: string } {
+  const { site, folder, logLevel } = plan;
+  const program = mode === "fcgid" ? "tsgi-fcgid" : "tsgi-cgi";
+  const words = programArguments(site, `${folder}/${serverRootNames.cache}`);
+  const name = `${serverRootNames.programs}/${mode === "fcgid" ? "app.fcgi" : "app.cgi"}`;
+  const text = [
+    "#!/bin/sh",
+    `PATH=${shellWord(dirname(process.execPath))}:$PATH TSGI_LOG_LEVEL=${logLevel}`,
+    "export PATH TSGI_LOG_LEVEL",
+    `cd ${shellWord(workingFolder(site))} || exit 1`,
+    `exec ${[resolve(programsDir, program), ...words].map(shellWord).join(" ")}`,
+    "",
+  ].join("\n");
+  return { name, text };
+}
