@@ -7,6 +7,7 @@ import { BootError, ConfigError, messageOf } from "../errors.ts";
 import { loadApplication, parseAppReference } from "../loader/load.ts";
 import type { HeaderList, Log } from "../spec.ts";
 import { addSettings, readConfig } from "./options.ts";
+import { reserveStdout } from "./stdout.ts";
 
 const names = ["mountPoint", "cacheDir"] as const satisfies readonly SettingName[];
 
@@ -83,6 +84,7 @@ async function run(
   const headers = parseHeaders(header);
   const { method, url } = urlAndMethod(first, second, data !== undefined);
   const body = readBody(data);
+  const print = reserveStdout();
   const { application, file } = await loadApplication(parseAppReference(app, process.cwd()), { cacheDir });
   const terminal = new TerminalLog();
   const { runDirect } = await import("../server/direct.ts");
@@ -92,8 +94,8 @@ async function run(
     `HTTP/1.1 ${reply.status} ${reply.reason}`,
     ...reply.headers.map(([name, value]) => `${name}: ${value}`),
   ];
-  process.stdout.write(Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"));
-  process.stdout.write(reply.body);
+  await print(Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"));
+  await print(reply.body);
   if (reply.errors !== "") process.stderr.write(`${reply.errors}\n`);
   if (!reply.complete) process.stderr.write("tsgi: the response was broken off\n");
   return terminal.hasFailed || !reply.complete ? 1 : 0;

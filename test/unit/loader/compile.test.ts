@@ -11,6 +11,12 @@ beforeAll(async () => {
 
 afterAll(() => installed.close());
 
+const placesOf = (file: string): object => ({
+  url: pathToFileURL(file).href,
+  dirname: join(file, ".."),
+  filename: file,
+});
+
 describe("an application of every kind of module", () => {
   let folder = "";
   let result: Record<string, unknown> = {};
@@ -18,12 +24,6 @@ describe("an application of every kind of module", () => {
   beforeAll(async () => {
     folder = installed.copyFixture("features");
     result = (await installed.call(join(folder, "app.ts"))) as Record<string, unknown>;
-  });
-
-  const placesOf = (file: string): object => ({
-    url: pathToFileURL(file).href,
-    dirname: join(file, ".."),
-    filename: file,
   });
 
   it("gets JSON, enums, decorators, JSX, tsconfig paths and types that vanish", () => {
@@ -71,9 +71,15 @@ describe("the text of a script", () => {
   it("may begin with a byte order mark, or with a #! line", async () => {
     const marked = installed.write("home/text/marked.ts", "\uFEFFexport const application = (): string => __filename;");
     expect(await installed.call(marked)).toBe(marked);
-    const hashbang = installed.write("home/text/bang.ts", "#!/usr/bin/env x\nexport const application = () => __filename;");
+    const hashbang = installed.write(
+      "home/text/bang.ts",
+      "#!/usr/bin/env x\nexport const application = () => __filename;",
+    );
     expect(await installed.call(hashbang)).toBe(hashbang);
-    const both = installed.write("home/text/both.ts", "\uFEFF#!/usr/bin/env x\r\nexport const application = () => __filename;");
+    const both = installed.write(
+      "home/text/both.ts",
+      "\uFEFF#!/usr/bin/env x\r\nexport const application = () => __filename;",
+    );
     expect(await installed.call(both)).toBe(both);
   });
 
@@ -122,7 +128,10 @@ export const application = () => [where, import.meta.filename];`,
 
   it("is refused when its name has the one letter that the compiler cannot take", async () => {
     const file = installed.write("home/text/a*b.ts", "export const application = () => 1;");
-    expect(await installed.failure(file)).toMatchObject({ kind: "refused", message: `${file}: a file name must not contain "*"` });
+    expect(await installed.failure(file)).toMatchObject({
+      kind: "refused",
+      message: `${file}: a file name must not contain "*"`,
+    });
   });
 });
 

@@ -14,10 +14,15 @@ afterAll(() => installed.close());
 
 const hello = `export const application = () => "hello";`;
 
-describe("parseAppReference", () => {
-  const parse = (text: string): unknown => installed.load.parseAppReference(text, installed.root);
-  const at = (name: string): string => join(installed.root, name);
+const parse = (text: string): unknown => installed.load.parseAppReference(text, installed.root);
+const at = (name: string): string => join(installed.root, name);
 
+/** A script that tells how many modules like it this process has started. */
+const counting = (word: string): string =>
+  `const state = globalThis as { starts?: number }; state.starts = (state.starts ?? 0) + 1;
+export const application = () => ${JSON.stringify(word)} + state.starts;`;
+
+describe("parseAppReference", () => {
   it("splits at the last # that an identifier follows", () => {
     expect(parse("app.ts")).toEqual({ file: at("app.ts"), exportName: undefined });
     expect(parse("rest.ts#admin")).toEqual({ file: at("rest.ts"), exportName: "admin" });
@@ -42,17 +47,28 @@ describe("parseAppReference", () => {
 
 describe("the export that is the application", () => {
   it("is `application`, or the one that was named", async () => {
-    const file = installed.write("home/exports.ts", `${hello} export const admin = () => "admin"; export default () => "default";`);
+    const file = installed.write(
+      "home/exports.ts",
+      `${hello} export const admin = () => "admin"; export default () => "default";`,
+    );
     expect(await installed.call(file)).toBe("hello");
     expect(await installed.call(file, "admin")).toBe("admin");
     expect(await installed.call(file, "default")).toBe("default");
-    const loaded = await installed.load.loadApplication({ file, exportName: "admin" }, { cacheDir: installed.cacheDir });
-    expect(loaded).toMatchObject({ file, exportName: "admin", inputs: [file, join(installed.root, "home/package.json")] });
+    const loaded = await installed.load.loadApplication(
+      { file, exportName: "admin" },
+      { cacheDir: installed.cacheDir },
+    );
+    expect(loaded).toMatchObject({
+      file,
+      exportName: "admin",
+      inputs: [file, join(installed.root, "home/package.json")],
+    });
   });
 
   it("is looked for on module.exports of a CommonJS script", async () => {
     const folder = installed.copyFixture("commonjs");
-    const call = (name: string, exportName?: string): Promise<unknown> => installed.call(join(folder, name), exportName);
+    const call = (name: string, exportName?: string): Promise<unknown> =>
+      installed.call(join(folder, name), exportName);
     expect(await call("object.cts")).toBe("helped by helper.js");
     expect(await call("named.ts")).toBe("helped by helper.js");
     expect(await call("transpiled.js", "admin")).toBe("the admin");
@@ -86,7 +102,9 @@ describe("the export that is the application", () => {
       `the export \`later\` of ${file} is undefined, not a function`,
     ]);
     const empty = installed.write("home/empty.ts", "");
-    expect((await installed.failure(empty)).message).toBe(`${empty} has no export \`application\` (it exports nothing)`);
+    expect((await installed.failure(empty)).message).toBe(
+      `${empty} has no export \`application\` (it exports nothing)`,
+    );
   });
 });
 
@@ -128,7 +146,10 @@ describe("a script that cannot be loaded", () => {
 
   it("tells the error of a module that it imports, and how many more there are", async () => {
     const helper = installed.write("home/two/helper.ts", "export const a = ;\nexport const b = 1;");
-    const file = installed.write("home/two/app.ts", `import { a } from "./helper.ts";\nimport { c } from "./other.ts"; let let = 1;`);
+    const file = installed.write(
+      "home/two/app.ts",
+      `import { a } from "./helper.ts";\nimport { c } from "./other.ts"; let let = 1;`,
+    );
     installed.write("home/two/other.ts", "export const c = 08n;");
     const failure = await installed.failure(file);
     expect(failure.kind).toBe("compile");
@@ -145,7 +166,10 @@ describe("a script that cannot be loaded", () => {
   });
 
   it("is failed-inside when its own code throws: with the cause and the place", async () => {
-    const file = installed.write("home/throws.ts", `interface A { a: 1 }\nexport const application = 1;\nthrow new RangeError("too much");`);
+    const file = installed.write(
+      "home/throws.ts",
+      `interface A { a: 1 }\nexport const application = 1;\nthrow new RangeError("too much");`,
+    );
     const failure = await installed.failure(file);
     expect(failure.kind).toBe("failed-inside");
     expect(failure.message).toContain(`${file} failed while it was loaded: RangeError: too much`);
@@ -156,13 +180,21 @@ describe("a script that cannot be loaded", () => {
 
   it("says in its message at which line of TypeScript it threw", async () => {
     const file = installed.write("home/throws-place.ts", `interface A {\n  a: 1;\n}\n\nJSON.parse("{");`);
-    const { stdout } = await installed.run(`await call(${JSON.stringify(file)}).catch((error) => console.log(error.message));`);
+    const { stdout } = await installed.run(
+      `await call(${JSON.stringify(file)}).catch((error) => console.log(error.message));`,
+    );
     expect(stdout).toMatch(new RegExp(`failed while it was loaded: SyntaxError: .*\\(at ${file}:5:\\d+\\)\n$`));
   });
 
   it("is failed-inside when an installed package has no such export", async () => {
-    installed.addPackage("home/noexport", "thing", { "package.json": `{ "type": "module" }`, "index.js": "export const a = 1;" });
-    const file = installed.write("home/noexport/app.ts", `import { b } from "thing"; export const application = () => b;`);
+    installed.addPackage("home/noexport", "thing", {
+      "package.json": `{ "type": "module" }`,
+      "index.js": "export const a = 1;",
+    });
+    const file = installed.write(
+      "home/noexport/app.ts",
+      `import { b } from "thing"; export const application = () => b;`,
+    );
     const failure = await installed.failure(file);
     expect(failure.kind).toBe("failed-inside");
     expect(failure.message).toContain(file);
@@ -185,12 +217,15 @@ export const application = () => state.turns;`,
   it("is failed-inside when its top level never settles", async () => {
     const bundle = installed.write("home/never.mjs", "await new Promise(() => {});");
     const load = installed.instance.importBundle("never", bundle, 30);
-    await expect(load).rejects.toMatchObject({ kind: "failed-inside", message: expect.stringContaining("never settles") });
+    await expect(load).rejects.toMatchObject({
+      kind: "failed-inside",
+      message: expect.stringContaining("never settles"),
+    });
   });
 });
 
 describe("loading", () => {
-  it("compiles and runs a script once for all that ask at the same time", async () => {
+  it("runs a script once for all that ask at the same time", async () => {
     const file = installed.write(
       "home/once.ts",
       `const state = globalThis as { runs?: number };
@@ -201,6 +236,21 @@ export const other = () => state.runs;`,
     );
     const names = [undefined, "other", undefined, "application", "other"];
     expect(await Promise.all(names.map((name) => installed.call(file, name)))).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  it("compiles a script once for all that ask at the same time, and writes the result once", async () => {
+    const file = installed.write("home/once-written.ts", hello);
+    const { stdout } = await installed.run(
+      `import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+const { renameSync } = fs;
+let renames = 0;
+fs.renameSync = (...names) => { renames += 1; renameSync(...names); };
+syncBuiltinESMExports();
+const file = ${JSON.stringify(file)};
+console.log(await Promise.all([call(file), call(file), call(file)]), renames);`,
+    );
+    expect(stdout).toBe("[ 'hello', 'hello', 'hello' ] 2\n");
   });
 
   it("knows a script by its real path", async () => {
@@ -246,13 +296,10 @@ console.log(await call(${JSON.stringify(fresh)}));`,
   });
 
   it("gives the changed code to the next load, and the old instance never comes back for old text", async () => {
-    const text = (word: string): string =>
-      `const state = globalThis as { starts?: number }; state.starts = (state.starts ?? 0) + 1;
-export const application = () => ${JSON.stringify(word)} + state.starts;`;
-    const file = installed.write("home/turns.ts", text("a"));
+    const file = installed.write("home/turns.ts", counting("a"));
     const seen: unknown[] = [];
     for (const word of ["a", "b", "a", "a", "c"]) {
-      writeFileSync(file, text(word));
+      writeFileSync(file, counting(word));
       seen.push(await installed.call(file));
     }
     expect(seen).toEqual(["a1", "b2", "a3", "a3", "c4"]);

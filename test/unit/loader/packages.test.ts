@@ -18,13 +18,26 @@ function addTelling(folder: string, name: string, manifest: object, files: reado
     file,
     file.endsWith(".mjs") ? `export default ${JSON.stringify(file)};` : `module.exports = ${JSON.stringify(file)};`,
   ]);
-  installed.addPackage(folder, name, { "package.json": JSON.stringify({ name, ...manifest }), ...Object.fromEntries(texts) });
+  installed.addPackage(folder, name, {
+    "package.json": JSON.stringify({ name, ...manifest }),
+    ...Object.fromEntries(texts),
+  });
 }
 
 describe("installed packages", () => {
   it("are taken by Node's conditions: import for import, require for require, never the bundlers' own", async () => {
-    const conditions = { module: "./module.mjs", browser: "./browser.mjs", import: "./import.mjs", require: "./require.cjs" };
-    addTelling("home/a", "dual", { exports: { ".": conditions } }, ["module.mjs", "browser.mjs", "import.mjs", "require.cjs"]);
+    const conditions = {
+      module: "./module.mjs",
+      browser: "./browser.mjs",
+      import: "./import.mjs",
+      require: "./require.cjs",
+    };
+    addTelling("home/a", "dual", { exports: { ".": conditions } }, [
+      "module.mjs",
+      "browser.mjs",
+      "import.mjs",
+      "require.cjs",
+    ]);
     addTelling("home/a", "fields", { main: "main.js", module: "module.mjs", browser: "browser.mjs" }, [
       "main.js",
       "module.mjs",
@@ -84,7 +97,10 @@ export const application = () => [odd, manifest.version, require("odd"), require
   });
 
   it("that are links to a workspace folder are the application's own source, TypeScript and all", async () => {
-    installed.write("home/mono/packages/shared/package.json", `{ "name": "shared", "type": "module", "main": "src/index.ts" }`);
+    installed.write(
+      "home/mono/packages/shared/package.json",
+      `{ "name": "shared", "type": "module", "main": "src/index.ts" }`,
+    );
     installed.write(
       "home/mono/packages/shared/src/index.ts",
       `import dependency from "dependency";
@@ -122,6 +138,14 @@ export const application = () => [part, dep];`,
     expect(await installed.call(file)).toEqual(["part", "dep"]);
   });
 
+  it("are found by NODE_PATH too when they are required, as Node does", async () => {
+    installed.write("elsewhere/by-path/index.js", `module.exports = "by path";`);
+    const file = installed.write("home/node-path/app.ts", `export const application = () => require("by-path");`);
+    const env = { NODE_PATH: join(installed.root, "elsewhere") };
+    const { stdout } = await installed.run(`console.log(await call(${JSON.stringify(file)}));`, env);
+    expect(stdout).toBe("by path\n");
+  });
+
   it("that are missing and only tried for do no harm until they are asked for", async () => {
     const file = installed.write(
       "home/f/app.ts",
@@ -157,7 +181,10 @@ export const application = async () => {
 
   it("that move their main file are found again", async () => {
     addTelling("home/i", "moving", { main: "one.js" }, ["one.js"]);
-    const file = installed.write("home/i/app.ts", `import moving from "moving"; export const application = () => moving;`);
+    const file = installed.write(
+      "home/i/app.ts",
+      `import moving from "moving"; export const application = () => moving;`,
+    );
     expect(await installed.call(file)).toBe("one.js");
     addTelling("home/i", "moving", { main: "other.js" }, ["other.js"]);
     expect(await installed.call(file)).toBe("other.js");
@@ -188,7 +215,10 @@ export const application = (() => [decodeText(), extra, require("tsgi").decodeTe
   });
 
   it("has no other doors than the package opens", async () => {
-    const file = installed.write("home/k/app.ts", `import x from "tsgi/dist/loader/load.js"; export const application = x;`);
+    const file = installed.write(
+      "home/k/app.ts",
+      `import x from "tsgi/dist/loader/load.js"; export const application = x;`,
+    );
     const failure = await installed.failure(file);
     expect(failure.kind).toBe("failed-inside");
     expect(failure.message).toContain('cannot find package "tsgi/dist/loader/load.js"');
