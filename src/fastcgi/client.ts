@@ -20,7 +20,7 @@ import {
   writeHeader,
 } from "./record.ts";
 
-interface FcgiRequest {
+export interface FcgiRequest {
   readonly params: Readonly<Params>;
   /** The body; an authorizer has none. */
   readonly stdin?: Uint8Array;
@@ -42,7 +42,7 @@ export type FcgiClientEvent =
   | { readonly type: "unknown-type"; readonly recordType: number };
 
 /** A whole BEGIN_REQUEST record. */
-function encodeBegin(id: number, role: number, flags: number): Buffer {
+export function encodeBegin(id: number, role: number, flags: number): Buffer {
   return encodeRecord(RecordType.BEGIN_REQUEST, id, Buffer.of(role >>> 8, role, flags, 0, 0, 0, 0, 0));
 }
 

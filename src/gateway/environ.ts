@@ -43,7 +43,8 @@ const required: ReadonlyArray<readonly [name: string, value: string]> = [
   ["SERVER_PROTOCOL", "HTTP/1.1"],
 ];
 
-function mend(variables: Variables, name: string, value: string): void {
+/** Gives a variable its right value and keeps the one that came in. */
+export function mend(variables: Variables, name: string, value: string): void {
   const original = variables[name];
   if (original === value) return;
   if (original !== undefined) variables[`tsgi.original.${name}`] = original;

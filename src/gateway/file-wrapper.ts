@@ -7,12 +7,13 @@ import type { Chunk, FileHandleLike, FileLike, FileReader, FileWrapper } from ".
 
 const defaultBlockBytes = 64 * 1024;
 
-function isFileHandle(file: FileLike | FileHandleLike): file is FileHandleLike {
-  return "fd" in file && typeof file.fd === "number" && "read" in file && typeof file.read === "function";
+/** A stream has both `read` and an iterator, and a file's stream even `fd`: it is to be iterated. */
+function isStream(file: FileLike | FileHandleLike): file is AsyncIterable<Chunk> {
+  return Symbol.asyncIterator in file;
 }
 
-function isReader(file: FileLike): file is FileReader {
-  return "read" in file && typeof file.read === "function" && !(Symbol.asyncIterator in file);
+function isFileHandle(file: FileReader | FileHandleLike): file is FileHandleLike {
+  return "fd" in file && typeof file.fd === "number" && "read" in file && typeof file.read === "function";
 }
 
 async function* handleBlocks(file: FileHandleLike, blockSize: number): AsyncGenerator<Chunk> {
@@ -43,9 +44,8 @@ class WrappedFile implements AsyncIterable<Chunk> {
 
   [Symbol.asyncIterator](): AsyncIterator<Chunk> {
     const file = this.#file;
-    if (isFileHandle(file)) return handleBlocks(file, this.#blockSize);
-    if (isReader(file)) return readerBlocks(file, this.#blockSize);
-    return file[Symbol.asyncIterator]();
+    if (isStream(file)) return file[Symbol.asyncIterator]();
+    return isFileHandle(file) ? handleBlocks(file, this.#blockSize) : readerBlocks(file, this.#blockSize);
   }
 
   /** Closes the file, or destroys the stream; called once by the gateway. */

@@ -23,14 +23,18 @@ export interface MountVariables {
   readonly DOCUMENT_ROOT?: string | undefined;
   readonly CONTEXT_DOCUMENT_ROOT?: string | undefined;
   readonly REDIRECT_STATUS?: string | undefined;
+  /** Set by the administrator to have mod_proxy_fcgi cut PATH_INFO itself. */
+  readonly "proxy-fcgi-pathinfo"?: string | undefined;
 }
 
 const proxyPrefix = /^proxy:(?:fcgi|balancer):\/\/[^/]*/;
 
-/** SCRIPT_FILENAME without the `proxy:fcgi://host` that mod_proxy_fcgi puts before it for a backend of type FPM. */
+/**
+ * SCRIPT_FILENAME without the `proxy:fcgi://host` that mod_proxy_fcgi puts before it for a backend of type FPM, and with
+ * one slash in front where a handler's URL ended with another.
+ */
 export function stripProxyPrefix(scriptFilename: string): string {
-  const path = scriptFilename.replace(proxyPrefix, "");
-  return path === scriptFilename ? path : path.replace(/^\/{2,}/, "/");
+  return scriptFilename.replace(proxyPrefix, "").replace(/^\/{2,}/, "/");
 }
 
 /** The decoded path that ProxyPass sent to the backend; undefined when SCRIPT_FILENAME is a file that Apache mapped. */
@@ -52,12 +56,8 @@ function lengthBeforeCommonTail(path: string, backend: string): number {
   return slash === -1 ? path.length : slash;
 }
 
-/** ProxyPass gives the whole path as SCRIPT_NAME: the mount is what the backend's path does not share. */
-function cutProxied(path: UrlPath, variables: MountVariables, hints: MountHints): Split {
-  if (hints.rest !== undefined && path.folded.endsWith(fold(hints.rest))) {
-    return cutAt(path, path.folded.length - fold(hints.rest).length);
-  }
-  const backend = hints.mayBeProxied === true ? backendPathOf(variables) : undefined;
+/** ProxyPass maps no file: the mount is what the URL and the backend's path do not share. */
+function cutProxied(path: UrlPath, backend: string | undefined): Split {
   return cutAt(path, backend === undefined ? path.folded.length : lengthBeforeCommonTail(path.folded, backend));
 }
 
@@ -71,12 +71,9 @@ function cutBefore(path: UrlPath, tail: string): Split {
 }
 
 /** The steps for a URL that is not SCRIPT_NAME + PATH_INFO: an internal redirect, or a proxied path. */
-function cutRedirected(path: UrlPath, given: Split, variables: MountVariables, hints: MountHints): Split {
+function cutRedirected(path: UrlPath, given: Split, backend: string | undefined): Split {
   const name = fold(given.scriptName);
   const info = fold(given.pathInfo);
-  const rest = hints.rest === undefined ? undefined : fold(hints.rest);
-  // Action: the script's file is in PATH_TRANSLATED, and what follows it there follows it in the URL.
-  if (rest !== undefined && path.folded.endsWith(rest)) return cutBefore(path, rest);
   if (info === "") {
     // FallbackResource, DirectoryIndex, RewriteRule to a script alone: it stands for the folder that it is in.
     const folder = name.slice(0, name.lastIndexOf("/"));
@@ -87,17 +84,28 @@ function cutRedirected(path: UrlPath, given: Split, variables: MountVariables, h
   // Action to a path below the location that handles it: the whole URL comes after that path.
   if (info.endsWith(path.folded)) return cutAt(path, 0);
   // proxy-fcgi-pathinfo: SCRIPT_NAME is the whole path or the mount, PATH_INFO the backend's path.
-  if (name === path.folded) return cutProxied(path, variables, hints);
+  if (name === path.folded) return cutProxied(path, backend);
   return name !== "" && isUnder(path.folded, name) ? cutAt(path, name.length) : given;
+}
+
+/** The steps for a URL that is SCRIPT_NAME + PATH_INFO. */
+function cutGiven(path: UrlPath, given: Split, backend: string | undefined, isPathInfoSet: boolean): Split {
+  const info = fold(given.pathInfo);
+  if (info === "") return cutProxied(path, backend);
+  // RewriteRule with [P]: Apache has cut the URL at a folder of its own that has nothing to do with the backend.
+  if (!isPathInfoSet && backend?.endsWith(info) === true) return cutProxied(path, backend);
+  return path.text === given.scriptName + given.pathInfo ? given : cutAt(path, fold(given.scriptName).length);
 }
 
 function cut(path: UrlPath, given: Split, variables: MountVariables, hints: MountHints): Split {
   const { mountPoint } = hints;
   if (mountPoint !== undefined && isUnder(path.folded, mountPoint)) return cutAt(path, mountPoint.length);
-  const whole = given.scriptName + given.pathInfo;
-  if (fold(whole) !== path.folded) return cutRedirected(path, given, variables, hints);
-  if (given.pathInfo === "") return cutProxied(path, variables, hints);
-  return path.text === whole ? given : cutAt(path, fold(given.scriptName).length);
+  // The script's file is known inside a longer path: what follows it there follows it in the URL.
+  const rest = hints.rest === undefined ? undefined : fold(hints.rest);
+  if (rest !== undefined && path.folded.endsWith(rest)) return cutBefore(path, rest);
+  const backend = hints.mayBeProxied === true ? backendPathOf(variables) : undefined;
+  if (fold(given.scriptName + given.pathInfo) !== path.folded) return cutRedirected(path, given, backend);
+  return cutGiven(path, given, backend, variables["proxy-fcgi-pathinfo"] !== undefined);
 }
 
 /** Derives SCRIPT_NAME and PATH_INFO; gives back what Apache passed where there is nothing better. */

@@ -24,8 +24,11 @@ export interface ResponseSink {
   send(head: ResponseHead | undefined, data: Chunk | undefined, isLast: boolean): boolean;
   /** Settles when the peer can take more; rejects with ClientGoneError when it never will. */
   drained(): Promise<void>;
-  /** Ends the response so that the client can see that it is not complete. */
-  break(): void;
+  /**
+   * Ends the response so that the client can see that it is not complete. `declaredLength` is its Content-Length: with one
+   * the client counts for itself.
+   */
+  break(declaredLength: number | undefined): void;
 }
 
 /** The header block of a CGI response (RFC 3875 section 6), latin-1, with its empty line. `Status` is always there. */
@@ -127,7 +130,7 @@ export class Response {
   /** Ends the response without a complete body. */
   break(): void {
     this.#isOver = true;
-    this.#options.sink.break();
+    this.#options.sink.break(this.#declared);
   }
 
   #breakShort(sent: number, declared: number | undefined): never {

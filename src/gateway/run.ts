@@ -18,8 +18,10 @@ export interface ExchangeObserver {
   failed(error: unknown, wasHeadSent: boolean): void;
   /** Something to log that changed nothing for the client. */
   warned(message: string, error?: unknown): void;
-  /** The response has ended, well or not, and the body is being closed. Called once. */
+  /** The response has ended, well or not. Called once. */
   ended(exchange: Exchange): void;
+  /** The application's body is being closed; `closing` settles when that is done, and never rejects. */
+  closing(closing: Promise<void>): void;
 }
 
 export interface ExchangeParts {
@@ -225,8 +227,12 @@ export class Exchange {
   }
 
   #close(source: BodySource): void {
-    source.close().catch((error: unknown) => {
-      this.#parts.observer.warned("closing the body failed", error);
-    });
+    if (source.isClosed) return;
+    const { observer } = this.#parts;
+    observer.closing(
+      source.close().catch((error: unknown) => {
+        observer.warned("closing the body failed", error);
+      }),
+    );
   }
 }

@@ -20,8 +20,8 @@ export interface ConnectionOptions {
   readonly paramsTimeoutMs: number;
   /** Without a request, ms; 0 waits for ever. */
   readonly idleTimeoutMs: number;
-  /** Whether input may be spooled to a file: for a web server that sends the whole body before it reads. */
-  readonly spoolsInput: boolean;
+  /** Whether the peer is mod_fcgid, which sends the whole body before it reads and hides a broken connection. */
+  readonly isBehindFcgid: boolean;
   /** Called once when the socket has closed. */
   readonly onClose: (connection: SocketConnection) => void;
 }
@@ -149,7 +149,7 @@ export class SocketConnection implements RequestHost {
   #begin(event: RequestEvent): void {
     const request = new FcgiRequest(this, this.#codec, event);
     this.#request = request;
-    request.begin(this.#options.service, this.#options.spoolsInput ? new SpoolingFlow(this) : undefined);
+    request.begin(this.#options.service, this.#options.isBehindFcgid ? new SpoolingFlow(this) : undefined);
   }
 
   #abort(id: number, reason: string): void {

@@ -58,7 +58,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const onRefused = (address: string): void => log.warn({ address }, "FastCGI peer refused: not listed by --allow");
   const isAllowed = createPeerCheck(options.allow, onRefused);
   await router.preload();
-  const server = new FastCgiServer({ ...options, service, spoolsInput: false, isAllowed });
+  const server = new FastCgiServer({ ...options, service, isBehindFcgid: false, isAllowed });
   const address = await listen(server.netServer, options.listen, {
     mode: options.socketMode,
     group: options.socketGroup,

@@ -103,6 +103,7 @@ class Dispatch {
         failed: (error, wasHeadSent) => this.#reportFailure(error, wasHeadSent),
         warned: (message, error) => this.#service.log.warn({ ...this.#fields(), err: error }, message),
         ended: this.#incoming.onEnd,
+        closing: this.#service.background.add,
       },
     });
   }

@@ -19,8 +19,8 @@ export interface FastCgiOptions {
   readonly paramsTimeoutMs: number;
   /** Of a connection without a request, ms; 0 waits for ever. */
   readonly idleTimeoutMs: number;
-  /** Whether input may be spooled to a file: for a web server that sends the whole body before it reads. */
-  readonly spoolsInput: boolean;
+  /** Whether the peer is mod_fcgid, which sends the whole body before it reads and hides a broken connection. */
+  readonly isBehindFcgid: boolean;
   /** Whether a peer may speak to us at all; the connection is closed without a word otherwise. */
   readonly isAllowed: (socket: Socket) => boolean;
 }
@@ -53,7 +53,7 @@ export class FastCgiServer {
       limits: { maxParamsBytes: options.maxParamsBytes, maxConnections: options.maxConnections },
       paramsTimeoutMs: options.paramsTimeoutMs,
       idleTimeoutMs: options.idleTimeoutMs,
-      spoolsInput: options.spoolsInput,
+      isBehindFcgid: options.isBehindFcgid,
       onClose: (connection) => this.#forget(connection),
     };
     this.#overloaded = { ...this.#normal, service: overloaded(options.service, options.maxConnections) };

@@ -69,7 +69,7 @@ async function main(): Promise<void> {
     maxConnections,
     paramsTimeoutMs,
     idleTimeoutMs: 0,
-    spoolsInput: true,
+    isBehindFcgid: true,
     isAllowed: () => true,
   });
   await listen(server.netServer, { kind: "fd", fd: 0 }, { mode: 0, group: undefined });

@@ -16,7 +16,8 @@ export class HttpSink implements ResponseSink {
     const response = this.#response;
     if (response.destroyed || response.writableEnded) return true;
     if (head !== undefined) response.writeHead(head.status.code, head.status.reason, head.headers.flat());
-    const canTakeMore = data === undefined || response.write(data);
+    // As bytes: node:http writes head and text together as UTF-8, which would spoil latin-1 in the head.
+    const canTakeMore = data === undefined || response.write(typeof data === "string" ? Buffer.from(data) : data);
     if (isLast) response.end();
     return canTakeMore;
   }
@@ -26,6 +27,9 @@ export class HttpSink implements ResponseSink {
   }
 
   break(): void {
-    this.#response.destroy();
+    // What was written goes out, without the end that would make it complete.
+    const { socket } = this.#response;
+    if (socket === null) this.#response.destroy();
+    else socket.destroySoon();
   }
 }

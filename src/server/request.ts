@@ -107,8 +107,16 @@ export class FcgiRequest implements ResponseSink {
     return this.#spool === undefined ? drained : this.#spool.whileBlocked(drained);
   }
 
-  break(): void {
+  /**
+   * mod_fcgid answers a broken connection by adding its own error page to what it has sent, up to a Content-Length: there
+   * the request ends properly, and the client misses the bytes that it was promised.
+   */
+  break(declaredLength: number | undefined): void {
     if (this.#isOver) return;
+    if (this.#spool !== undefined && declaredLength !== undefined) {
+      this.send(undefined, undefined, true);
+      return;
+    }
     this.#isOver = true;
     this.#host.destroy();
   }

@@ -4,9 +4,11 @@
 
 import { LoadError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
+import { mend } from "../gateway/environ.ts";
 import type { MountHints } from "../gateway/mount.ts";
 import { stripProxyPrefix } from "../gateway/mount.ts";
-import { percentDecode } from "../gateway/url-path.ts";
+import { encodeText } from "../gateway/text.ts";
+import { percentDecode, urlPathOf } from "../gateway/url-path.ts";
 import { LiveApplication } from "../loader/live.ts";
 import type { AppReference } from "../loader/load.ts";
 import type { ScriptMatch } from "../loader/script.ts";
@@ -58,7 +60,7 @@ function scriptPathOf(variables: Variables): string {
   const escape = path.indexOf("%");
   if (escape === -1) return path;
   const tail = path.slice(path.lastIndexOf("/", escape));
-  const url = (variables["SCRIPT_NAME"] ?? "") + (variables["PATH_INFO"] ?? "");
+  const url = urlPathOf(variables["REQUEST_URI"] ?? "")?.text ?? "";
   return url.endsWith(percentDecode(tail)) && !url.endsWith(tail) ? percentDecode(path) : path;
 }
 
@@ -113,31 +115,24 @@ class ScriptRouter implements Router {
       rest: isTranslated || match.rest !== "" ? match.rest : undefined,
       mayBeProxied: this.#options.mayBeProxied,
     };
-    if (variables["SCRIPT_FILENAME"] !== match.file) {
-      variables["tsgi.original.SCRIPT_FILENAME"] = variables["SCRIPT_FILENAME"] ?? "";
-      variables["SCRIPT_FILENAME"] = match.file;
-    }
+    mend(variables, "SCRIPT_FILENAME", encodeText(match.file));
     return { application: this.#liveFor(match.file).current(), script: match.file, mount };
   }
 
   #find(variables: Variables): { match: ScriptMatch; isTranslated: boolean } {
-    const root = this.#rootFor(variables);
     const translated = variables["PATH_TRANSLATED"];
     // Only mod_actions sets REDIRECT_HANDLER: the handler's own file is not the script, the URL's file is.
     if (translated !== undefined && variables["REDIRECT_HANDLER"] !== undefined) {
-      return { match: findScript(root, translated), isTranslated: true };
+      return { match: findScript(this.#rootFor(variables, []), translated), isTranslated: true };
     }
+    const root = this.#rootFor(variables, ["CONTEXT_DOCUMENT_ROOT"]);
     return { match: findScript(root, scriptPathOf(variables)), isTranslated: false };
   }
 
-  /** Without a configured root, the folder that Apache maps: only where Apache itself started this process. */
-  #rootFor(variables: Variables): string {
-    const root =
-      this.#root ??
-      variables["TSGI_SCRIPT_ROOT"] ??
-      variables["CONTEXT_DOCUMENT_ROOT"] ??
-      variables["DOCUMENT_ROOT"] ??
-      "";
+  /** Without a configured root, a folder that Apache maps: only where Apache itself started this process. */
+  #rootFor(variables: Variables, names: readonly string[]): string {
+    const given = ["TSGI_SCRIPT_ROOT", ...names, "DOCUMENT_ROOT"].map((name) => variables[name]);
+    const root = this.#root ?? given.find((value) => value !== undefined && value !== "") ?? "";
     if (!root.startsWith("/")) throw new LoadError("refused", "no script root: give --script-root or TSGI_SCRIPT_ROOT");
     return root;
   }
