@@ -3,7 +3,7 @@
 // program, which nobody can ask for directly.
 
 import type { Directive } from "./directives.ts";
-import { block, line } from "./directives.ts";
+import { blank, block, line } from "./directives.ts";
 import { scriptPattern } from "./published.ts";
 import type { Site } from "./site.ts";
 import {
@@ -55,6 +55,7 @@ export function cgiSite(site: Site, program: string): Directive[] {
   return [
     ...rawUrl(),
     trustContentLength(),
+    blank,
     ...documentRoot(site),
     ...(target.kind === "application" ? applicationSite(site, program) : scriptsSite(site, target.root, program)),
   ];

@@ -4,7 +4,7 @@
 
 import { ConfigError } from "../errors.ts";
 import type { Directive } from "./directives.ts";
-import { block, commandLine, line } from "./directives.ts";
+import { blank, block, commandLine, line } from "./directives.ts";
 import { scriptPattern } from "./published.ts";
 import type { Site } from "./site.ts";
 import { documentRoot, forFile, mountedAt, passAuthorization, rawUrl, scriptFolder, silenceSeconds } from "./site.ts";
@@ -13,7 +13,7 @@ const maxProgramBytes = 255;
 const maxCommandBytes = 511;
 
 /** The wrapper for `command`, whose first word is a program with its absolute path; throws ConfigError if it is too long. */
-export function fcgidWrapper(command: readonly string[]): Directive {
+function fcgidWrapper(command: readonly string[]): Directive {
   const text = commandLine(command);
   if (Buffer.byteLength(command[0] ?? "") > maxProgramBytes || Buffer.byteLength(text) > maxCommandBytes) {
     throw new ConfigError([`mod_fcgid takes no command as long as this: ${text}`]);
@@ -22,7 +22,7 @@ export function fcgidWrapper(command: readonly string[]): Directive {
 }
 
 /** How many processes mod_fcgid keeps, and how long it waits; for a server or a virtual host. */
-export function fcgidLimits(): Directive[] {
+function fcgidLimits(): Directive[] {
   return [
     line(
       "FcgidMaxRequestLen",
@@ -49,20 +49,15 @@ const run = [
 export function fcgidSite(site: Site, command: readonly string[]): Directive[] {
   const { target } = site;
   const wrapper = fcgidWrapper(command);
+  const head = [...rawUrl(), blank, ...fcgidLimits(), blank, ...documentRoot(site)];
   if (target.kind === "application") {
     return [
-      ...rawUrl(),
-      ...fcgidLimits(),
-      ...documentRoot(site),
+      ...head,
       mountedAt(site, "Alias", target.file, "The rest of the URL's path after the mount point is PATH_INFO."),
       forFile(target.file, [line("Require", ["all", "granted"]), ...run, wrapper]),
     ];
   }
-  const scripts = block(
-    "FilesMatch",
-    [scriptPattern],
-    [...run, wrapper],
-    "TypeScript files are applications: run, never sent.",
-  );
-  return [...rawUrl(), ...fcgidLimits(), ...documentRoot(site), ...scriptFolder(site, target.root, [scripts])];
+  const why = "TypeScript files are applications: run, never sent.";
+  const scripts = block("FilesMatch", [scriptPattern], [...run, wrapper], why);
+  return [...head, ...scriptFolder(site, target.root, [scripts])];
 }

@@ -1,12 +1,12 @@
 // The three .htaccess files for hosts where nothing else can be configured.
 // Rules: only directives of the classes Options and FileInfo, which hosts allow, since one forbidden line makes Apache
-// answer 500 for the whole folder. What is optional stands in IfModule. mod_rewrite does not: without it sources would be
-// sent, so the folder must fail instead.
+// answer 500 for the whole folder. What is optional stands in IfModule. What keeps sources from being sent does not: where
+// it is not understood, the folder must fail instead.
 
 import type { Backend } from "./proxy-fcgi.ts";
 import type { Directive } from "./directives.ts";
 import { blank, block, line, note, regexLiteral } from "./directives.ts";
-import { publishedConditions } from "./published.ts";
+import { publishedConditions, publishedExpression } from "./published.ts";
 
 /** The executable beside the .htaccess file, and the handler that runs it. */
 interface Front {
@@ -25,9 +25,10 @@ const filesFirst: readonly Directive[] = [
   line("RewriteEngine", ["On"]),
   line(
     "RewriteCond",
-    ["%{REQUEST_FILENAME}", "-f"],
-    "A file of this folder is sent by Apache, unless it is one of these:",
+    ["%{REQUEST_FILENAME}", "-f", "[OR]"],
+    "A file of this folder, or a folder in it with an index page, is sent by Apache, unless it is one of these:",
   ),
+  line("RewriteCond", ["%{REQUEST_FILENAME}/index.html", "-f"]),
   ...publishedConditions("/$1"),
   line("RewriteRule", ["^(.*)$", "-", "[L]"]),
 ];
@@ -92,8 +93,12 @@ export function htaccessProxy(backend: Backend, mountPoint: string, command: rea
     line("SetEnv", ["TSGI_MOUNT_POINT", mountPoint === "" ? "/" : mountPoint], "The URL of this folder."),
     authorization,
     blank,
-    ...filesFirst,
-    blank,
-    line("RewriteRule", ["^", "-", `[H=proxy:${backend.url}]`], "Everything else goes to the daemon."),
+    line("SetHandler", [`proxy:${backend.url}`], "The daemon gets everything,"),
+    block(
+      "If",
+      [`-f %{REQUEST_FILENAME} && ${publishedExpression()}`],
+      [line("SetHandler", ["None"])],
+      "but files that are for visitors: no folders, names and sources that are to stay hidden.",
+    ),
   ];
 }

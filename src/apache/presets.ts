@@ -64,7 +64,7 @@ function fcgid(options: PresetOptions): Directive[] {
     blank,
     line(
       "FcgidInitialEnv",
-      ["PATH", `${options.nodeFolder}:/usr/bin:/bin`],
+      ["PATH", [...new Set([options.nodeFolder, "/usr/bin", "/bin"])].join(":")],
       "mod_fcgid passes on no environment: the program must find node. At most 127 bytes.",
     ),
     line("FcgidInitialEnv", ["NODE_ENV", "production"]),

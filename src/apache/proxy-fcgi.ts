@@ -2,10 +2,11 @@
 // Rules: connections are kept and used again, so the worker is declared and its host is unique: Apache looks workers up by
 // the part after the bar and would share one between two sockets with the same host.
 
+import { createHash } from "node:crypto";
 import type { ListenAddress } from "../config/address.ts";
 import { ConfigError } from "../errors.ts";
 import type { Directive } from "./directives.ts";
-import { block, line } from "./directives.ts";
+import { blank, block, line } from "./directives.ts";
 import { scriptPattern } from "./published.ts";
 import type { Site } from "./site.ts";
 import { documentRoot, passAuthorization, rawUrl, scriptFolder, silenceSeconds, trustContentLength } from "./site.ts";
@@ -21,13 +22,17 @@ export interface Backend {
 /** Longer than a connection of the daemon stays idle would make Apache use one that is being closed. */
 const reuseSeconds = 60;
 
-/** A host name that no other socket has: the path, with everything but letters and digits spelled out. */
+/** Older Apaches take no longer host name for a worker. */
+const maxHostLength = 63;
+
+/** A host name that no other socket has: the path, with everything but letters and digits spelled out, or its hash. */
 function hostOf(path: string): string {
-  return path
+  const spelled = path
     .replace(/\.sock$/, "")
     .replace(/^\/+/, "")
-    .replaceAll("/", ".")
-    .replace(/[^a-z0-9.]/g, (char) => `-${Buffer.from(char).toString("hex")}`);
+    .replace(/[^a-z0-9]/gu, (char) => (char === "/" ? "." : `-${Buffer.from(char).toString("hex")}`));
+  if (spelled.length <= maxHostLength) return spelled;
+  return `tsgi-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`;
 }
 
 /** The backend for a daemon that listens at `address`; throws ConfigError for one that Apache cannot reach. */
@@ -53,7 +58,7 @@ export function backendOf(address: ListenAddress): Backend {
 const workerSettings = ["enablereuse=on", "flushpackets=on", `timeout=${silenceSeconds}`, `ttl=${reuseSeconds}`];
 const workerWhy = [
   "enablereuse: connections to the daemon are kept; ttl: but not longer than the daemon keeps them.",
-  "flushpackets: what the application writes is sent at once. timeout: seconds without a byte from it.",
+  "flushpackets: what the application writes is sent at once. timeout: seconds without a byte.",
 ];
 
 const genericBackend = line(
@@ -102,6 +107,7 @@ export function proxyFcgiSite(site: Site, backend: Backend): Directive[] {
   return [
     ...rawUrl(),
     trustContentLength(),
+    blank,
     ...documentRoot(site),
     ...(target.kind === "application" ? applicationSite(site, backend) : scriptsSite(site, target.root, backend)),
   ];

@@ -17,7 +17,7 @@ interface Hidden {
 const hiddenNames: readonly Hidden[] = [
   {
     why: "Hidden files and files with secrets.",
-    names: [String.raw`\.[^/]*`, String.raw`[^/]*\.env(\.[^/]*)?`],
+    names: [String.raw`\.(?!well-known/)[^/]*`, String.raw`[^/]*\.env(\.[^/]*)?`],
   },
   {
     why: "Sources that are no applications, and copies such as app.ts~ and app.ts.bak.",
@@ -64,13 +64,24 @@ export function hideScripts(): Directive {
 }
 
 /**
+ * What the conditions below test: a path's hidden folders, hidden names and sources, also with more path behind them,
+ * which a server with `AcceptPathInfo On` would ignore.
+ */
+const hiddenPaths: readonly { readonly why: string; readonly pattern: string }[] = [
+  { why: "Folders that are not for visitors.", pattern: `/(${hiddenFolders})/` },
+  ...hiddenNames.map(({ why, names }) => ({ why, pattern: `/(${names.join("|")})(/|$)` })),
+  { why: "Sources.", pattern: String.raw`\.[cm]?tsx?(/|$)` },
+];
+
+/**
  * Conditions of mod_rewrite that hold for a path that may be sent: hidden names, hidden folders and sources fail.
  * `path` is a test string that gives the path below the folder, with its first slash.
  */
 export function publishedConditions(path: string): Directive[] {
-  return [
-    line("RewriteCond", [path, `!(?i)/(${hiddenFolders})/`], "Folders that are not for visitors."),
-    ...hiddenNames.map(({ why, names }) => line("RewriteCond", [path, `!(?i)/(${names.join("|")})$`], why)),
-    line("RewriteCond", [path, `!${scriptPattern}`], "Sources."),
-  ];
+  return hiddenPaths.map(({ why, pattern }) => line("RewriteCond", [path, `!(?i)${pattern}`], why));
+}
+
+/** The same as an expression for `<If>`, on the path of the URL. No pattern has a comma, which delimits them here. */
+export function publishedExpression(): string {
+  return hiddenPaths.map(({ pattern }) => `%{REQUEST_URI} !~ m,${pattern},i`).join(" && ");
 }

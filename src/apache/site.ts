@@ -2,7 +2,7 @@
 // files that Apache serves itself. Each transport builds on these directives.
 
 import type { Directive } from "./directives.ts";
-import { block, line, regexLiteral, rewriteLiteral } from "./directives.ts";
+import { blank, block, line, regexLiteral, rewriteLiteral } from "./directives.ts";
 import { hideFolders, hideNames, hideScripts, publishedConditions } from "./published.ts";
 
 /** One application, or a folder whose TypeScript files are applications. Paths are absolute. */
@@ -47,7 +47,7 @@ export function trustContentLength(): Directive {
   return line(
     "SetEnvIf",
     ["Request_URI", ".", "ap_trust_cgilike_cl=1"],
-    "The Content-Length of the application reaches the client. Safe here: tsgi never sends more or fewer bytes.",
+    "Content-Length reaches the client. Safe here: tsgi never sends more or fewer bytes.",
   );
 }
 
@@ -85,6 +85,7 @@ export function documentRoot(site: Site): Directive[] {
     block("Directory", [root], [...servedFolder(["index.html"]), hideScripts(), ...hideNames()]),
     hideFolders(root),
     ...filesFirst(root),
+    blank,
   ];
 }
 

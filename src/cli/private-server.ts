@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { Config, SettingName } from "../config/settings.ts";
 import type { PrivateServer } from "../server/httpd/root.ts";
+import { programFiles } from "../server/httpd/programs.ts";
 import { readConfig } from "./options.ts";
 import { realFolder, siteTarget } from "./target.ts";
 
@@ -39,6 +40,7 @@ export function readServer(app: string, command: Command): RequestedServer {
     host,
     logLevel,
     hasAccessLog,
+    programFiles,
     folder: serverRoot === undefined ? undefined : resolve(serverRoot),
     httpd: { httpd, modulesDir, path: process.env["PATH"] ?? "" },
   };

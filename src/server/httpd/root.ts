@@ -30,7 +30,7 @@ import { serverAccount } from "./account.ts";
 import type { FindHttpdOptions, Httpd } from "./find.ts";
 import { findHttpd, findMediaTypes } from "./find.ts";
 import { chooseMpm, findLoadable } from "./modules.ts";
-import { frontProgram, programFiles } from "./programs.ts";
+import { frontProgram } from "./programs.ts";
 import { requireReach } from "./reach.ts";
 
 export interface PrivateServer {
@@ -40,6 +40,8 @@ export interface PrivateServer {
   readonly host: string;
   readonly logLevel: LogLevel;
   readonly hasAccessLog: boolean;
+  /** Our own programs: Apache's user must be able to read them. */
+  readonly programFiles: readonly string[];
   /** The folder to use and keep; undefined makes one in the system's folder for temporary files. */
   readonly folder: string | undefined;
   readonly httpd: FindHttpdOptions;
@@ -123,7 +125,7 @@ export class ServerRoot {
     root("/").#modules(); // before anything is written: a missing module is found here
     const { target, documentRoot } = server.site;
     const served = [target.kind === "application" ? target.file : target.root, documentRoot ?? []].flat();
-    requireReach([...served, ...programFiles], account);
+    requireReach([...served, ...server.programFiles], account);
     const folder =
       server.folder === undefined ? realpathSync(mkdtempSync(join(tmpdir(), "tsgi-"))) : useFolder(server.folder);
     const made = root(folder);

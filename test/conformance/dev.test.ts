@@ -1,0 +1,4 @@
+import { conform } from "./conform.ts";
+import { dev } from "./ways.ts";
+
+conform("dev", dev);

@@ -1,0 +1,64 @@
+// The rings: which folder may import which. Imports point inwards only.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const src = fileURLToPath(new URL("../../src", import.meta.url));
+const contract = ["spec", "errors"];
+const pure = ["fastcgi", "gateway", "apache"];
+const inner = [...contract, ...pure, "config", "adapters", "loader", "forms", "log"];
+
+/** What a file, or every file of a folder, may import beside its own folder. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  spec: [],
+  errors: [],
+  fastcgi: contract,
+  gateway: contract,
+  apache: contract,
+  log: contract,
+  config: [...contract, ...pure, "log"],
+  loader: [...contract, "gateway", "log"],
+  adapters: [...contract, "gateway", "log"],
+  forms: [...contract, "gateway"],
+  server: inner,
+  supervisor: [...inner, "server"],
+  cli: [...inner, "server", "supervisor"],
+  index: [...inner, "server"],
+};
+const nodeModules: Readonly<Record<string, readonly string[]>> = {
+  spec: ["node:stream"],
+  errors: [],
+  fastcgi: [],
+  gateway: ["node:stream"],
+  apache: [],
+};
+
+const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+const ringOf = (file: string): string => file.split("/")[0]?.replace(/\.ts$/, "") ?? "";
+const textOf = (file: string): string =>
+  readFileSync(resolve(src, file), "utf8").replace(/^\s*(?:\/\/|\/?\*).*$/gm, "");
+
+test.each(files)("%s imports only what its ring may", (file) => {
+  const ring = ringOf(file);
+  const found = [...textOf(file).matchAll(/(?:\bfrom|\bimport|\bimport\()\s*"([^"]+)"/g)].map(([, name = ""]) => name);
+  const wrong = found.filter((name) => {
+    if (!name.startsWith(".")) return nodeModules[ring] !== undefined && !nodeModules[ring].includes(name);
+    const target = ringOf(relative(src, resolve(src, dirname(file), name)));
+    return !name.endsWith(".ts") || (target !== ring && allowed[ring]?.includes(target) !== true);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test.each(files.filter((file) => file !== "index.ts"))("%s re-exports nothing and has no default export", (file) => {
+  expect(textOf(file).match(/^export (?:type )?(?:\*|\{[^}]*\}) from |^export default /m)).toBeNull();
+});
+
+test.each(files.filter((file) => [...contract, ...pure].includes(ringOf(file))))(
+  "%s has no clock, timer or process",
+  (file) => {
+    expect(
+      textOf(file).match(/\b(?:process\.\w|set(?:Timeout|Interval|Immediate)\(|Date\.now|Math\.random|performance\.)/),
+    ).toBeNull();
+  },
+);

@@ -1,0 +1,243 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ClientGoneError, LoadError } from "../../../src/errors.ts";
+import { Background } from "../../../src/server/background.ts";
+import type { Dispatched, Incoming, Service } from "../../../src/server/dispatch.ts";
+import { dispatch } from "../../../src/server/dispatch.ts";
+import type { Route } from "../../../src/server/route.ts";
+import type { Application, Environ } from "../../../src/spec.ts";
+import { until } from "../../harness/until.ts";
+import { turn, variablesOf } from "../gateway/play.ts";
+import { RecordingSink } from "../gateway/recording-sink.ts";
+import type { Watch } from "../gateway/uncaught.ts";
+import { watchUncaught } from "../gateway/uncaught.ts";
+import type { CollectedLog } from "./collected-log.ts";
+import { collectLog } from "./collected-log.ts";
+
+let watch: Watch;
+
+beforeEach(() => {
+  watch = watchUncaught();
+});
+
+afterEach(() => {
+  watch.stop();
+  expect(watch.errors).toEqual([]);
+});
+
+interface Started extends Dispatched {
+  readonly sink: RecordingSink;
+  readonly log: CollectedLog;
+  readonly errorLines: string[];
+  ends: number;
+}
+
+interface Options {
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly service?: Partial<Service>;
+  readonly incoming?: Partial<Incoming>;
+}
+
+const mount = { mountPoint: "" };
+
+function start(route: Application | (() => Route), options: Options & { readonly isRoute?: true } = {}): Started {
+  const log = collectLog();
+  const sink = new RecordingSink();
+  const errorLines: string[] = [];
+  const find =
+    options.isRoute === true
+      ? (route as () => Route)
+      : (): Route => ({ application: route as Application, script: "/srv/app.ts", mount });
+  const state = { ends: 0 };
+  const dispatched = dispatch(
+    {
+      router: { route: find },
+      log,
+      background: new Background(log),
+      transport: "fastcgi",
+      isMultiprocess: false,
+      isRunOnce: false,
+      isLogApaches: false,
+      ...options.service,
+    },
+    {
+      variables: variablesOf({ REQUEST_METHOD: "GET", REQUEST_URI: "/a", ...options.variables }),
+      sink,
+      flow: { pause() {}, resume() {} },
+      emitError: (line) => errorLines.push(line),
+      isAuthorizer: false,
+      onEnd: () => {
+        state.ends += 1;
+      },
+      ...options.incoming,
+    },
+  );
+  return Object.assign(state, { ...dispatched, sink, log, errorLines });
+}
+
+const hello: Application = (_, startResponse) => {
+  startResponse("200 OK", []);
+  return "hello";
+};
+
+test("a loaded application is called at once, and its answer is there", () => {
+  const { sink, log, errorLines, ends } = start(hello);
+  expect([sink.body, sink.state, ends]).toEqual(["hello", "complete", 1]);
+  expect([log.lines, errorLines]).toEqual([[], []]);
+});
+
+test("one that is still being loaded is called when it is there", async () => {
+  let load: (application: Application) => void = () => {};
+  const application = new Promise<Application>((resolve) => {
+    load = resolve;
+  });
+  const { sink } = start(() => ({ application, script: "", mount }), { isRoute: true });
+  expect(sink.sends).toBe(0);
+  load(hello);
+  await until("the answer", () => sink.state === "complete");
+  expect(sink.body).toBe("hello");
+});
+
+test("a client that leaves while it is being loaded gets no call", async () => {
+  let load: (application: Application) => void = () => {};
+  const application = new Promise<Application>((resolve) => {
+    load = resolve;
+  });
+  const started = start(() => ({ application, script: "", mount }), { isRoute: true });
+  started.exchange.abort(new ClientGoneError());
+  load(() => expect.unreachable());
+  await until("the end", () => started.ends === 1);
+  expect([started.sink.sends, started.log.lines, started.errorLines]).toEqual([0, [], []]);
+});
+
+describe("an application that cannot be found or loaded", () => {
+  test.each([
+    [new LoadError("not-found", "no such file /srv/secret.ts"), "404 Not Found"],
+    [new LoadError("refused", "/srv/secret.ts is writable for everybody"), "403 Forbidden"],
+    [new LoadError("compile", "/srv/secret.ts:1:2: oops"), "500 Internal Server Error"],
+    [new Error("what is this"), "500 Internal Server Error"],
+  ])("%o answers its status without the reason, which is logged", async (error, status) => {
+    const routes: Array<() => Route> = [
+      () => {
+        throw error;
+      },
+      () => ({ application: Promise.reject(error), script: "/srv/secret.ts", mount }),
+    ];
+    for (const route of routes) {
+      const started = start(route, { isRoute: true });
+      await until("the end", () => started.ends === 1);
+      expect([started.sink.statusLine, started.sink.state]).toEqual([status, "complete"]);
+      expect(started.sink.body).not.toContain("secret");
+      expect(started.log.lines).toMatchObject([{ level: "error", fields: { err: error, path: "/a" } }]);
+      expect(started.errorLines).toEqual([expect.stringContaining(error.message)]);
+    }
+  });
+});
+
+describe("a failure", () => {
+  const fail: Application = () => {
+    throw new TypeError("oops");
+  };
+
+  test("is told to both logs under the request's id, which the client sees too", () => {
+    const { sink, log, errorLines } = start(fail, { variables: { UNIQUE_ID: "id-7" } });
+    expect(sink.body).toContain("id-7");
+    expect(errorLines).toEqual(["tsgi: TypeError: oops [request id-7]"]);
+    expect(log.lines).toMatchObject([
+      { level: "error", fields: { request_id: "id-7", method: "GET", path: "/a", script: "/srv/app.ts" } },
+    ]);
+  });
+
+  test("is told once where the process log is Apache's already", () => {
+    const { log, errorLines } = start(fail, { service: { isLogApaches: true } });
+    expect([log.lines.length, errorLines]).toEqual([1, []]);
+  });
+
+  test("is a line of its own behind an unfinished one of the application", () => {
+    const { errorLines } = start((environ) => {
+      environ["wsgi.errors"].write("half a line");
+      throw new Error("oops");
+    });
+    expect(errorLines).toEqual(["half a line", expect.stringMatching(/^tsgi: Error: oops/)]);
+  });
+
+  test("with a message of many lines stays whole", () => {
+    const { errorLines } = start(() => {
+      throw new Error("one\ntwo");
+    });
+    expect(errorLines.join("\n")).toMatch(/one\ntwo \[request /);
+  });
+
+  test.each([undefined, null, Symbol("x"), Object.create(null), { toString: () => expect.unreachable() }])(
+    "that is no Error, %o, is told like another",
+    (thrown) => {
+      const { sink, log, ends } = start(() => {
+        throw thrown;
+      });
+      expect([sink.statusLine, log.lines.length, ends]).toEqual(["500 Internal Server Error", 1, 1]);
+    },
+  );
+
+  test("of the client is no error in the log", async () => {
+    const started = start(
+      async (environ, startResponse) => {
+        await environ["wsgi.input"].read();
+        return hello(environ, startResponse);
+      },
+      { variables: { CONTENT_LENGTH: "10" } },
+    );
+    started.input.end();
+    await until("the end", () => started.ends === 1);
+    expect(started.sink.statusLine).toBe("400 Bad Request");
+    expect(started.log.lines.map(({ level }) => level)).toEqual(["info"]);
+  });
+});
+
+test("a malformed CONTENT_LENGTH is answered 400 before any application is looked for", () => {
+  const route = (): Route => expect.unreachable();
+  const { sink } = start(route, { isRoute: true, variables: { CONTENT_LENGTH: "-1" } });
+  expect(sink.statusLine).toBe("400 Bad Request");
+});
+
+test("HEAD, also of an error page, has no body", () => {
+  const { sink } = start(hello, { variables: { REQUEST_METHOD: "HEAD" } });
+  expect([sink.body, sink.header("content-length")]).toEqual(["", "5"]);
+});
+
+test("each request has an id of its own, and a log that says it", () => {
+  const environs: Environ[] = [];
+  const remember: Application = (environ, startResponse) => {
+    environs.push(environ);
+    environ["tsgi.log"].info({ n: 1 }, "from the application");
+    return hello(environ, startResponse);
+  };
+  const started = [start(remember), start(remember), start(remember)];
+  const ids = environs.map((environ) => environ["tsgi.request_id"]);
+  expect(new Set(ids).size).toBe(3);
+  expect(started.map(({ log }) => log.lines[0]?.fields["request_id"])).toEqual(ids);
+});
+
+test("tsgi.wait_until work is waited for by whoever ends the process", async () => {
+  const log = collectLog();
+  const background = new Background(log);
+  let finish: () => void = () => {};
+  start(
+    (environ, startResponse) => {
+      environ["tsgi.wait_until"](
+        new Promise<void>((resolve) => {
+          finish = resolve;
+        }),
+      );
+      return hello(environ, startResponse);
+    },
+    { service: { background } },
+  );
+  let isIdle = false;
+  const idle = background.idle(10_000).then((value) => {
+    isIdle = value;
+  });
+  await turn();
+  expect(isIdle).toBe(false);
+  finish();
+  await idle;
+  expect(isIdle).toBe(true);
+});

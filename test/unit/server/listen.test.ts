@@ -1,0 +1,282 @@
+import { once } from "node:events";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import type { Server, Socket } from "node:net";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { BootError } from "../../../src/errors.ts";
+import { createPeerCheck, listen } from "../../../src/server/listen.ts";
+
+let folder: string;
+let path: string;
+let servers: Server[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "tsgi-listen-"));
+  path = join(folder, "app.sock");
+  servers = [];
+});
+
+afterEach(async () => {
+  await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<void>((resolve) => {
+          server.close(() => resolve());
+        }),
+    ),
+  );
+  rmSync(folder, { recursive: true });
+});
+
+function server(onConnection: (socket: Socket) => void = (socket) => socket.destroy()): Server {
+  const made = createServer(onConnection);
+  servers.push(made);
+  return made;
+}
+
+const access = { mode: 0o660, group: undefined };
+const modeOf = (name: string): number => statSync(name).mode & 0o777;
+
+async function isAnswered(target: { path: string } | { host: string; port: number }): Promise<boolean> {
+  const socket = connect(target);
+  return (await new Promise((resolve) => {
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+  }).finally(() => socket.destroy())) as boolean;
+}
+
+describe("a unix socket", () => {
+  test.each([0o660, 0o600, 0o666, 0o777, 0o700])("has exactly the mode %o, whatever the umask", async (mode) => {
+    for (const umask of [0o000, 0o022, 0o077, 0o777]) {
+      const given = process.umask(umask);
+      try {
+        const one = server();
+        expect(await listen(one, { kind: "unix", path }, { mode, group: undefined })).toEqual({ kind: "unix", path });
+        expect(process.umask()).toBe(umask);
+        expect(modeOf(path)).toBe(mode);
+        await new Promise((resolve) => {
+          one.close(resolve);
+        });
+      } finally {
+        process.umask(given);
+      }
+    }
+  });
+
+  test("is never wider than that, not even for a moment", async () => {
+    const given = process.umask(0);
+    try {
+      const one = server();
+      const modes: number[] = [];
+      const stop = { isDone: false };
+      const look = (): void => {
+        if (existsSync(path)) modes.push(modeOf(path));
+        if (!stop.isDone) setImmediate(look);
+      };
+      one.once("listening", () => modes.push(modeOf(path))); // before anything else can run
+      look();
+      const opened = listen(one, { kind: "unix", path }, access);
+      for (let count = 0; count < 3; count += 1) {
+        if (existsSync(path)) modes.push(modeOf(path));
+        await Promise.resolve();
+      }
+      await opened;
+      stop.isDone = true;
+      expect(modes.length).toBeGreaterThan(0);
+      for (const mode of modes) expect(mode & ~0o660).toBe(0);
+    } finally {
+      process.umask(given);
+    }
+  });
+
+  test("may belong to a group, by its number or name", async () => {
+    const gid = process.getgid?.() ?? 0;
+    const name = readFileSync("/etc/group", "latin1")
+      .split("\n")
+      .map((line) => line.split(":"))
+      .find(([, , number]) => number === String(gid))?.[0];
+    for (const group of [String(gid), name]) {
+      if (group === undefined) continue;
+      const one = server();
+      await listen(one, { kind: "unix", path }, { mode: 0o660, group });
+      expect([statSync(path).gid, modeOf(path)]).toEqual([gid, 0o660]);
+      await new Promise((resolve) => {
+        one.close(resolve);
+      });
+    }
+  });
+
+  test.each(["no such group", "", "-1", "nogroup\nroot", "99999999999"])(
+    "is not made for the group %j, which does not exist",
+    async (group) => {
+      await expect(listen(server(), { kind: "unix", path }, { mode: 0o660, group })).rejects.toThrow(BootError);
+      expect(existsSync(path)).toBe(false);
+    },
+  );
+
+  test("takes the place of a stale one", async () => {
+    const old = server();
+    await listen(old, { kind: "unix", path: join(folder, "old") }, access);
+    renameSync(join(folder, "old"), path); // closing would remove it
+    await new Promise((resolve) => {
+      old.close(resolve);
+    });
+    expect(lstatSync(path).isSocket()).toBe(true);
+    await listen(server(), { kind: "unix", path }, access);
+    expect(await isAnswered({ path })).toBe(true);
+  });
+
+  test("leaves a live one alone, and says that it is in use", async () => {
+    const bytes: Buffer[] = [];
+    await listen(
+      server((socket) => socket.on("data", (data) => bytes.push(data))),
+      { kind: "unix", path },
+      access,
+    );
+    const { ino } = statSync(path);
+    await expect(listen(server(), { kind: "unix", path }, access)).rejects.toThrow(/in use/);
+    expect(statSync(path).ino).toBe(ino);
+    expect(await isAnswered({ path })).toBe(true);
+    expect(bytes).toEqual([]);
+  });
+
+  test.each<[string, () => void]>([
+    ["a file", () => writeFileSync(path, "precious")],
+    ["a folder", () => mkdirSync(path)],
+    ["a link to nowhere", () => symlinkSync(join(folder, "nowhere"), path)],
+    [
+      "a link to a file",
+      () => {
+        writeFileSync(join(folder, "file"), "precious");
+        symlinkSync(join(folder, "file"), path);
+      },
+    ],
+  ])("does not replace %s", async (_, make) => {
+    make();
+    const before = lstatSync(path);
+    await expect(listen(server(), { kind: "unix", path }, access)).rejects.toThrow(BootError);
+    expect([lstatSync(path).ino, lstatSync(path).size]).toEqual([before.ino, before.size]);
+  });
+
+  test("with a path that is too long, in bytes, is refused before anything is made", async () => {
+    const room = 107 - Buffer.byteLength(folder) - 1;
+    const longest = join(folder, "x".repeat(room));
+    await listen(server(), { kind: "unix", path: longest }, access);
+    expect(await isAnswered({ path: longest })).toBe(true);
+    for (const name of [`${"x".repeat(room)}x`, "é".repeat(Math.ceil(room / 2) + 1)]) {
+      await expect(listen(server(), { kind: "unix", path: join(folder, name) }, access)).rejects.toThrow(/107 bytes/);
+    }
+  });
+
+  test("in a folder that is not there is one clear error", async () => {
+    const failure = listen(server(), { kind: "unix", path: join(folder, "absent", "app.sock") }, access);
+    await expect(failure).rejects.toThrow(BootError);
+    await expect(failure).rejects.toThrow(/absent/);
+  });
+});
+
+describe("TCP", () => {
+  test("tells the port that was taken", async () => {
+    const bound = await listen(server(), { kind: "tcp", host: "127.0.0.1", port: 0 }, access);
+    expect(bound).toMatchObject({ kind: "tcp", host: "127.0.0.1" });
+    const { port } = bound as { port: number };
+    expect(port).toBeGreaterThan(0);
+    expect(await isAnswered({ host: "127.0.0.1", port })).toBe(true);
+  });
+
+  test("a port that is in use is one clear error", async () => {
+    const { port } = (await listen(server(), { kind: "tcp", host: "127.0.0.1", port: 0 }, access)) as { port: number };
+    const failure = listen(server(), { kind: "tcp", host: "127.0.0.1", port }, access);
+    await expect(failure).rejects.toThrow(BootError);
+    await expect(failure).rejects.toThrow(/in use/);
+  });
+
+  test("an address of another machine is one clear error", async () => {
+    await expect(listen(server(), { kind: "tcp", host: "192.0.2.1", port: 0 }, access)).rejects.toThrow(BootError);
+  });
+});
+
+test("a descriptor that is no socket is one clear error", async () => {
+  await expect(listen(server(), { kind: "fd", fd: 9999 }, access)).rejects.toThrow(BootError);
+});
+
+describe("who may connect over TCP", () => {
+  const from = (remoteAddress: string | undefined): Socket =>
+    ({ remoteAddress, remoteFamily: remoteAddress === undefined ? undefined : "IPv4" }) as unknown as Socket;
+  const allows = (allow: readonly string[], address: string | undefined): boolean =>
+    createPeerCheck(allow, () => {})(from(address));
+
+  test.each(["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])("loopback always: %s", (address) => {
+    expect(allows([], address)).toBe(true);
+  });
+
+  test.each(["10.0.0.1", "192.168.1.1", "::2", "::ffff:10.0.0.1", "fe80::1", "128.0.0.1"])(
+    "nobody else unless listed: %s",
+    (address) => {
+      expect(allows([], address)).toBe(false);
+      expect(allows(["10.9.9.9", "2001:db8::/32"], address)).toBe(false);
+      expect(allows([address], address)).toBe(true);
+    },
+  );
+
+  test("a subnet is exactly its addresses", () => {
+    const inside = ["10.1.0.0", "10.1.255.255", "2001:db8::5", "::ffff:10.1.0.1"];
+    const outside = ["10.2.0.0", "10.0.255.255", "2001:db9::"];
+    expect(inside.filter((address) => allows(["10.1.0.0/16", "2001:db8::/32"], address))).toEqual(inside);
+    expect(outside.filter((address) => allows(["10.1.0.0/16", "2001:db8::/32"], address))).toEqual([]);
+  });
+
+  test("a unix socket, which has no address, is guarded by its mode", () => {
+    expect(allows([], undefined)).toBe(true);
+  });
+
+  test.each([
+    "",
+    "localhost",
+    "10.0.0",
+    "10.0.0.0/33",
+    "10.0.0.0/",
+    "10.0.0.0/x",
+    "10.0.0.0/-1",
+    "::/129",
+    "10.0.0.0/8/9",
+  ])("refuses the entry %j, which would allow something else", (entry) => {
+    expect(() => createPeerCheck([entry], () => {})).toThrow(BootError);
+  });
+
+  test("a refused address is told once", () => {
+    const told: string[] = [];
+    const check = createPeerCheck([], (address) => told.push(address));
+    for (const address of ["10.0.0.1", "10.0.0.1", "10.0.0.2"]) check(from(address));
+    expect(told).toEqual(["10.0.0.1", "10.0.0.2"]);
+  });
+
+  test("a real connection from loopback is one of those that may", async () => {
+    const check = createPeerCheck([], () => {});
+    const seen: boolean[] = [];
+    const address = await listen(
+      server((socket) => {
+        seen.push(check(socket));
+        socket.destroy();
+      }),
+      { kind: "tcp", host: "127.0.0.1", port: 0 },
+      access,
+    );
+    const socket = connect((address as { port: number }).port, "127.0.0.1");
+    socket.resume();
+    await once(socket, "close");
+    expect(seen).toEqual([true]);
+  });
+});
