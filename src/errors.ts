@@ -144,9 +144,12 @@ export class UsageError extends TsgiError {
   }
 }
 
-/** The one-line text of anything thrown, for a log line or a terminal. */
+/** The one-line text of anything thrown, for a log line or a terminal. Runs no code of the thrown value. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Error) return error.message;
+  if (typeof error === "object" || typeof error === "function") return `a thrown ${typeof error}`;
+  // eslint-disable-next-line typescript/no-base-to-string -- only primitives are left
+  return String(error);
 }
 
 /** The `code` of a system error such as ENOENT, or undefined. */

@@ -10,6 +10,7 @@ import {
   documentRoot,
   forFile,
   mountedAt,
+  noTypeOfScripts,
   passAuthorization,
   rawUrl,
   scriptFolder,
@@ -31,7 +32,7 @@ function scriptsSite(site: Site, root: string, program: string): Directive[] {
   const scripts = block(
     "FilesMatch",
     [scriptPattern],
-    [line("SetHandler", [handler])],
+    [noTypeOfScripts, line("SetHandler", [handler])],
     "TypeScript files are applications: run, never sent.",
   );
   return [

@@ -7,7 +7,17 @@ import type { Directive } from "./directives.ts";
 import { blank, block, commandLine, line } from "./directives.ts";
 import { scriptPattern } from "./published.ts";
 import type { Site } from "./site.ts";
-import { documentRoot, forFile, mountedAt, passAuthorization, rawUrl, scriptFolder, silenceSeconds } from "./site.ts";
+import {
+  documentRoot,
+  forFile,
+  mountedAt,
+  noTypeOf,
+  noTypeOfScripts,
+  passAuthorization,
+  rawUrl,
+  scriptFolder,
+  silenceSeconds,
+} from "./site.ts";
 
 const maxProgramBytes = 255;
 const maxCommandBytes = 511;
@@ -45,6 +55,10 @@ const run = [
   line("SetHandler", ["fcgid-script"]),
 ];
 
+function extensionOf(file: string): string {
+  return /\.[^./]+$/.exec(file)?.[0] ?? ".ts";
+}
+
 /** A site whose requests mod_fcgid hands to processes that `command` starts, for a server or a virtual host. */
 export function fcgidSite(site: Site, command: readonly string[]): Directive[] {
   const { target } = site;
@@ -54,10 +68,15 @@ export function fcgidSite(site: Site, command: readonly string[]): Directive[] {
     return [
       ...head,
       mountedAt(site, "Alias", target.file, "The rest of the URL's path after the mount point is PATH_INFO."),
-      forFile(target.file, [line("Require", ["all", "granted"]), ...run, wrapper]),
+      forFile(target.file, [
+        line("Require", ["all", "granted"]),
+        noTypeOf([extensionOf(target.file)]),
+        ...run,
+        wrapper,
+      ]),
     ];
   }
   const why = "TypeScript files are applications: run, never sent.";
-  const scripts = block("FilesMatch", [scriptPattern], [...run, wrapper], why);
+  const scripts = block("FilesMatch", [scriptPattern], [noTypeOfScripts, ...run, wrapper], why);
   return [...head, ...scriptFolder(site, target.root, [scripts])];
 }

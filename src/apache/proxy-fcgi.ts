@@ -9,7 +9,15 @@ import type { Directive } from "./directives.ts";
 import { blank, block, line } from "./directives.ts";
 import { scriptPattern } from "./published.ts";
 import type { Site } from "./site.ts";
-import { documentRoot, passAuthorization, rawUrl, scriptFolder, silenceSeconds, trustContentLength } from "./site.ts";
+import {
+  documentRoot,
+  noTypeOfScripts,
+  passAuthorization,
+  rawUrl,
+  scriptFolder,
+  silenceSeconds,
+  trustContentLength,
+} from "./site.ts";
 
 /** A daemon as Apache addresses it. */
 export interface Backend {
@@ -92,7 +100,7 @@ function scriptsSite(site: Site, root: string, backend: Backend): Directive[] {
   const run = block(
     "FilesMatch",
     [scriptPattern],
-    [genericBackend, passAuthorization, line("SetHandler", [`proxy:${backend.url}`])],
+    [noTypeOfScripts, genericBackend, passAuthorization, line("SetHandler", [`proxy:${backend.url}`])],
     "TypeScript files are applications: run by the daemon, never sent.",
   );
   return [

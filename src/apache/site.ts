@@ -98,6 +98,15 @@ function servedFolder(indexes: readonly string[]): Directive[] {
   ];
 }
 
+/** For the section of files that answer: the system's table of types knows .ts as a video or a translation. */
+export function noTypeOf(extensions: readonly string[]): Directive {
+  const why = "The type of an answer is the application's, not one that the system has for such files.";
+  return line("RemoveType", extensions, why);
+}
+
+/** For the section of the files that `scriptPattern` matches. */
+export const noTypeOfScripts = noTypeOf([".ts", ".mts", ".cts", ".tsx"]);
+
 /** A folder of applications and files; `run` says how its TypeScript files are run. */
 export function scriptFolder(site: Site, root: string, run: readonly Directive[]): Directive[] {
   const place =

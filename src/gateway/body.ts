@@ -62,7 +62,10 @@ export function wholeOf(body: Body, knownLength: number | undefined): Chunk | un
   const [first] = chunks;
   if (first === undefined) return "";
   if (chunks.length === 1) return first;
-  if (chunks.every((chunk) => typeof chunk === "string")) return chunks.join("");
+  if (chunks.every((chunk) => typeof chunk === "string")) {
+    const text = chunks.join("");
+    if (byteLengthOf(text) === knownLength) return text; // else halves of a character met
+  }
   return Buffer.concat(chunks.map((chunk) => (typeof chunk === "string" ? Buffer.from(chunk) : chunk)));
 }
 
@@ -108,10 +111,13 @@ export class BodySource {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const body: object = this.#body;
-    const works: unknown[] = [];
-    if (this.#iterator !== undefined && !this.#isDone) works.push(this.#iterator.return?.());
-    if ("close" in body && typeof body.close === "function") works.push(body.close());
-    else if (!this.#isDone && "destroy" in body && typeof body.destroy === "function") works.push(body.destroy());
-    await Promise.all(works);
+    const iterator = this.#isDone ? undefined : this.#iterator;
+    const leaveIterator = async (): Promise<unknown> => await iterator?.return?.();
+    const closeBody = async (): Promise<void> => {
+      if ("close" in body && typeof body.close === "function") await body.close();
+      else if (!this.#isDone && "destroy" in body && typeof body.destroy === "function") body.destroy();
+    };
+    const outcomes = await Promise.allSettled([leaveIterator(), closeBody()]);
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 }

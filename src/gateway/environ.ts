@@ -20,7 +20,7 @@ export interface EnvironParts {
   /** Absolute name of the script's file, "" for an application that was not loaded from one. */
   readonly script: string;
   readonly mount: MountHints;
-  /** Used where Apache gives no UNIQUE_ID. */
+  /** Used where Apache gives none. */
   readonly requestId: string;
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly lazy: LazyParts;
@@ -32,7 +32,7 @@ export interface LazyParts {
   log(): Log;
 }
 
-const wsgiVersion = [1, 0] as const;
+const wsgiVersion = Object.freeze([1, 0] as const);
 
 const required: ReadonlyArray<readonly [name: string, value: string]> = [
   ["REQUEST_METHOD", "GET"],
@@ -127,6 +127,11 @@ function defineLazy(environ: object, name: string, make: () => unknown): void {
   });
 }
 
+/** Apache's UNIQUE_ID where mod_unique_id gives one, else `own`. */
+export function requestIdOf(variables: Variables, own: string): string {
+  return variables["UNIQUE_ID"] || own;
+}
+
 /** Makes the environ out of `variables`, which it takes over and changes. */
 export function createEnviron(variables: Variables, parts: EnvironParts): Environ {
   mendVariables(variables, parts.mount);
@@ -139,7 +144,7 @@ export function createEnviron(variables: Variables, parts: EnvironParts): Enviro
   environ["wsgi.multithread"] = false;
   environ["wsgi.multiprocess"] = parts.isMultiprocess;
   environ["wsgi.run_once"] = parts.isRunOnce;
-  environ["tsgi.request_id"] = variables["UNIQUE_ID"] ?? parts.requestId;
+  environ["tsgi.request_id"] = requestIdOf(variables, parts.requestId);
   environ["tsgi.transport"] = parts.transport;
   environ["tsgi.wait_until"] = parts.waitUntil;
   environ["tsgi.script"] = parts.script;

@@ -4,7 +4,14 @@
 
 import type { ErrorStream } from "../spec.ts";
 
-const maxEntryChars = 4000;
+/** UTF-16 units, of three bytes of UTF-8 at the most: below the 7,999 bytes that mod_fcgid keeps of an entry. */
+const maxEntryChars = 2600;
+
+/** Where a text is cut that is longer than an entry: never between the halves of a character. */
+function cutOf(text: string): number {
+  const last = text.charCodeAt(maxEntryChars - 1);
+  return last >= 0xd800 && last <= 0xdbff ? maxEntryChars - 1 : maxEntryChars;
+}
 
 export class ErrorLines implements ErrorStream {
   readonly #emit: (line: string) => void;
@@ -19,10 +26,13 @@ export class ErrorLines implements ErrorStream {
     const lines = (this.#pending + text).split("\n");
     this.#pending = lines.pop() ?? "";
     for (const line of lines) this.#line(line);
-    while (this.#pending.length > maxEntryChars) {
-      this.#line(this.#pending.slice(0, maxEntryChars));
-      this.#pending = this.#pending.slice(maxEntryChars);
-    }
+    if (this.#pending.length <= maxEntryChars) return;
+    const whole = this.#pending;
+    const rest = whole.length % maxEntryChars;
+    const cut = cutOf(whole.slice(whole.length - rest - maxEntryChars));
+    const kept = whole.length - rest - maxEntryChars + cut;
+    this.#line(whole.slice(0, kept));
+    this.#pending = whole.slice(kept);
   }
 
   writelines(lines: Iterable<string>): void {
@@ -38,8 +48,12 @@ export class ErrorLines implements ErrorStream {
   #line(line: string): void {
     const text = line.replaceAll("\r", "").replaceAll("\0", "\\0");
     if (text === "") return;
-    for (let start = 0; start < text.length; start += maxEntryChars) {
-      this.#emit(text.slice(start, start + maxEntryChars));
+    let rest = text;
+    while (rest.length > maxEntryChars) {
+      const cut = cutOf(rest);
+      this.#emit(rest.slice(0, cut));
+      rest = rest.slice(cut);
     }
+    this.#emit(rest);
   }
 }

@@ -6,7 +6,7 @@ import { ContractError } from "../errors.ts";
 import type { HeaderList } from "../spec.ts";
 
 /** Apache reads header lines of a CGI-like response into a buffer of 8,192 bytes; 8,189 fit with CRLF and NUL. */
-const maxHeaderLineBytes = 8189;
+export const maxHeaderLineBytes = 8189;
 
 const namePattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
@@ -48,9 +48,8 @@ function checkPair(name: unknown, value: unknown): void {
 }
 
 function parseLength(value: string, earlier: number | undefined): number {
-  const text = value.trim();
-  if (!/^[0-9]{1,15}$/.test(text)) refuse("Content-Length", `has a malformed value ${JSON.stringify(value)}`);
-  const length = Number(text);
+  if (!/^[0-9]{1,15}$/.test(value)) refuse("Content-Length", `has a malformed value ${JSON.stringify(value)}`);
+  const length = Number(value);
   if (earlier !== undefined && earlier !== length) refuse("Content-Length", "is given twice with different values");
   return length;
 }

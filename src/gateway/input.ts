@@ -21,6 +21,10 @@ export interface InputFlow {
 
 const highWaterBytes = 128 * 1024;
 const lowWaterBytes = 32 * 1024;
+/** What a queued chunk weighs beside its bytes, so that a body of tiny chunks is bounded too. */
+const chunkOverheadBytes = 256;
+/** How many consumed chunks the queue's array may still hold. */
+const maxConsumedChunks = 1024;
 const defaultLimitBytes = 1024 * 1024;
 const empty = Buffer.alloc(0);
 const lineFeed = 10;
@@ -48,6 +52,8 @@ export class RequestInput implements InputStream {
   readonly #expected: number | undefined;
   #received = 0;
   #queue: Buffer[] = [];
+  /** Where the queue begins in its array. */
+  #first = 0;
   #queuedBytes = 0;
   #isPaused = false;
   #isEnded: boolean;
@@ -72,8 +78,8 @@ export class RequestInput implements InputStream {
     const taken = bytes.length > room ? bytes.subarray(0, room) : bytes;
     this.#received += taken.length;
     this.#queue.push(taken);
-    this.#queuedBytes += taken.length;
-    if (this.#received === this.#expected) this.#isEnded = true;
+    this.#queuedBytes += taken.length + chunkOverheadBytes;
+    if (this.#received === this.#expected) this.#finish();
     else if (this.#queuedBytes >= highWaterBytes) this.#pause();
     this.#notify();
   }
@@ -81,8 +87,8 @@ export class RequestInput implements InputStream {
   /** The peer has sent all it has. */
   end(): void {
     if (this.#isEnded || this.#error !== undefined) return;
-    if (this.#expected === undefined) this.#isEnded = true;
-    else this.#error = new InputTruncatedError(this.#expected, this.#received);
+    if (this.#expected === undefined) this.#finish();
+    else this.fail(new InputTruncatedError(this.#expected, this.#received));
     this.#notify();
   }
 
@@ -90,12 +96,14 @@ export class RequestInput implements InputStream {
   fail(error: Error): void {
     if (this.#isEnded || this.#error !== undefined) return;
     this.#error = error;
+    this.#resume();
     this.#notify();
   }
 
   /** The request is over: what is left is dropped, the producer is set free, every later read throws. */
   close(): void {
     this.#queue = [];
+    this.#first = 0;
     this.#queuedBytes = 0;
     this.#isClosed = true;
     this.#resume();
@@ -105,6 +113,12 @@ export class RequestInput implements InputStream {
   /** True when the whole body has come, or has failed to. */
   get isComplete(): boolean {
     return this.#isEnded || this.#error !== undefined;
+  }
+
+  /** The whole body is here: the producer is free for what comes after it. */
+  #finish(): void {
+    this.#isEnded = true;
+    this.#resume();
   }
 
   #pause(): void {
@@ -128,11 +142,11 @@ export class RequestInput implements InputStream {
   // The application's side.
 
   read(size?: number): Promise<Buffer> {
-    return this.#inTurn(() => this.#collect(checkSize(size, "read")));
+    return this.#inTurn(async () => await this.#collect(checkSize(size, "read")));
   }
 
   readline(size?: number): Promise<Buffer> {
-    return this.#inTurn(() => this.#line(checkSize(size, "readline")));
+    return this.#inTurn(async () => await this.#line(checkSize(size, "readline")));
   }
 
   readlines(hint?: number): Promise<Buffer[]> {
@@ -166,7 +180,9 @@ export class RequestInput implements InputStream {
   }
 
   stream(): Readable {
-    return Readable.from(this, { objectMode: false, highWaterMark: highWaterBytes });
+    const stream = Readable.from(this, { objectMode: false, highWaterMark: highWaterBytes });
+    stream.on("error", ignore); // nobody has to watch it: a body cut short must not end the process
+    return stream;
   }
 
   bytes(limit: number = defaultLimitBytes): Promise<Buffer> {
@@ -206,9 +222,8 @@ export class RequestInput implements InputStream {
   async #next(): Promise<Buffer | undefined> {
     for (;;) {
       if (this.#isClosed) throw new RequestOverError("wsgi.input");
-      const chunk = this.#queue.shift();
+      const chunk = this.#takeFirst();
       if (chunk !== undefined) {
-        this.#queuedBytes -= chunk.length;
         if (this.#queuedBytes <= lowWaterBytes) this.#resume();
         return chunk;
       }
@@ -220,9 +235,27 @@ export class RequestInput implements InputStream {
     }
   }
 
+  /** In constant time, which `shift` does not promise. */
+  #takeFirst(): Buffer | undefined {
+    const chunk = this.#queue[this.#first];
+    if (chunk === undefined) return undefined;
+    this.#first += 1;
+    this.#queuedBytes -= chunk.length + chunkOverheadBytes;
+    if (this.#first === this.#queue.length || this.#first > maxConsumedChunks) {
+      this.#queue = this.#queue.slice(this.#first);
+      this.#first = 0;
+    }
+    return chunk;
+  }
+
   #putBack(chunk: Buffer): void {
-    this.#queue.unshift(chunk);
-    this.#queuedBytes += chunk.length;
+    if (this.#isClosed) return;
+    this.#queuedBytes += chunk.length + chunkOverheadBytes;
+    if (this.#first === 0) this.#queue.unshift(chunk);
+    else {
+      this.#first -= 1;
+      this.#queue[this.#first] = chunk;
+    }
   }
 
   async #collect(size: number): Promise<Buffer> {

@@ -4,10 +4,10 @@
 // one step named below. A rewrite to an unrelated path, and an ErrorDocument, are the administrator's word and stay.
 
 import type { Split, UrlPath } from "./url-path.ts";
-import { cutAt, fold, isUnder, percentDecode, urlPathOf } from "./url-path.ts";
+import { cutAt, fold, isUnder, percentDecode, urlPathAs, urlPathOf, withoutTrailingSlashes } from "./url-path.ts";
 
 export interface MountHints {
-  /** From the configuration: "" for the root, else "/x" without a trailing slash. */
+  /** From the configuration, as `normalMountPoint` gives it. */
   readonly mountPoint?: string | undefined;
   /** The decoded path after the script's file, when the file was found inside a longer path. */
   readonly rest?: string | undefined;
@@ -42,7 +42,7 @@ function backendPathOf(variables: MountVariables): string | undefined {
   const filename = stripProxyPrefix(variables.SCRIPT_FILENAME ?? "");
   if (!filename.startsWith("/")) return undefined;
   for (const root of [variables.DOCUMENT_ROOT, variables.CONTEXT_DOCUMENT_ROOT]) {
-    if (root !== undefined && root !== "" && isUnder(filename, root.replace(/\/+$/, ""))) return undefined;
+    if (root !== undefined && root !== "" && isUnder(filename, withoutTrailingSlashes(root))) return undefined;
   }
   return fold(percentDecode(filename));
 }
@@ -108,14 +108,28 @@ function cut(path: UrlPath, given: Split, variables: MountVariables, hints: Moun
   return cutGiven(path, given, backend, variables["proxy-fcgi-pathinfo"] !== undefined);
 }
 
+/** The decoded path, read as Apache has read it where its variables tell that. */
+function pathLike(target: string, given: Split): UrlPath | undefined {
+  const path = urlPathOf(target);
+  const folded = fold(given.scriptName + given.pathInfo);
+  return path === undefined || path.folded === folded ? path : (urlPathAs(target, folded) ?? path);
+}
+
+/** A mount point as it is configured, "/x/" or "x", as a SCRIPT_NAME: "/x", and "" for the root. */
+export function normalMountPoint(given: string | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  const path = withoutTrailingSlashes(given);
+  return path === "" || path.startsWith("/") ? path : `/${path}`;
+}
+
 /** Derives SCRIPT_NAME and PATH_INFO; gives back what Apache passed where there is nothing better. */
 export function findMount(variables: MountVariables, hints: MountHints): Split {
   const given = { scriptName: variables.SCRIPT_NAME ?? "", pathInfo: variables.PATH_INFO ?? "" };
-  const path = variables.REQUEST_URI === undefined ? undefined : urlPathOf(variables.REQUEST_URI);
+  const path = variables.REQUEST_URI === undefined ? undefined : pathLike(variables.REQUEST_URI, given);
   if (path === undefined || isErrorDocument(variables)) return given;
   const found = cut(path, given, variables, hints);
   if (!found.scriptName.endsWith("/")) return found;
   // A location that is asked for with its slash: the slash is the application's path.
-  const scriptName = found.scriptName.replace(/\/+$/, "");
+  const scriptName = withoutTrailingSlashes(found.scriptName);
   return { scriptName, pathInfo: found.scriptName.slice(scriptName.length) + found.pathInfo };
 }

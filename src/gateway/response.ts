@@ -24,11 +24,8 @@ export interface ResponseSink {
   send(head: ResponseHead | undefined, data: Chunk | undefined, isLast: boolean): boolean;
   /** Settles when the peer can take more; rejects with ClientGoneError when it never will. */
   drained(): Promise<void>;
-  /**
-   * Ends the response so that the client can see that it is not complete. `declaredLength` is its Content-Length: with one
-   * the client counts for itself.
-   */
-  break(declaredLength: number | undefined): void;
+  /** Ends the response so that the client can see that it is not complete, as far as the transport allows it. */
+  break(): void;
 }
 
 /** The header block of a CGI response (RFC 3875 section 6), latin-1, with its empty line. `Status` is always there. */
@@ -122,22 +119,18 @@ export class Response {
     const head = this.#startedHead();
     const total = this.#sentBytes + byteLengthOf(chunk);
     const isShort = this.#hasBody(head) && this.#declared !== undefined && total < this.#declared;
+    if (isShort && total === 0) throw shortBody(total, this.#declared); // nothing was sent: an error page can be
     this.#isOver = !isShort;
     this.#sendData(head, chunk, !isShort);
-    if (isShort) this.#breakShort(total, this.#declared);
+    if (!isShort) return;
+    this.break();
+    throw shortBody(total, this.#declared);
   }
 
   /** Ends the response without a complete body. */
   break(): void {
     this.#isOver = true;
-    this.#options.sink.break(this.#declared);
-  }
-
-  #breakShort(sent: number, declared: number | undefined): never {
-    this.break();
-    throw new ContractError(
-      `the body has ${sent} bytes and Content-Length says ${declared}: the response was broken off`,
-    );
+    this.#options.sink.break();
   }
 
   #startedHead(): ResponseHead {
@@ -167,6 +160,10 @@ export class Response {
     const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
     return room === 0 ? undefined : bytes.subarray(0, room);
   }
+}
+
+function shortBody(sent: number, declared: number | undefined): ContractError {
+  return new ContractError(`the body has ${sent} bytes and Content-Length says ${declared}`);
 }
 
 function isContentLength(name: string): boolean {

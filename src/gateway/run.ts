@@ -221,6 +221,7 @@ export class Exchange {
   #end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#parts.errors.flush();
     if (this.#source !== undefined) this.#close(this.#source);
     this.#parts.input.close();
     this.#parts.observer.ended(this);

@@ -2,6 +2,7 @@
 // Rules: 200 to 599 only. A 1xx would reach the client as the final status, and Apache answers 500 to anything else.
 
 import { ContractError } from "../errors.ts";
+import { maxHeaderLineBytes } from "./headers.ts";
 
 const reasons: Readonly<Record<number, string>> = {
   200: "OK",
@@ -83,6 +84,9 @@ export function parseStatus(text: string): Status {
     throw new ContractError(`malformed status ${JSON.stringify(text)}: expected "200 OK" or "200", from 200 to 599`);
   }
   const code = Number(match[1]);
-  const reason = match[2]?.trim();
-  return { code, reason: reason === undefined || reason === "" ? reasonOf(code) : reason };
+  const reason = match[2]?.replace(/^[ \t]+/, "") ?? "";
+  if (`Status: ${code} ${reason}`.length > maxHeaderLineBytes) {
+    throw new ContractError(`the reason phrase of the status ${code} is longer than Apache takes in a line`);
+  }
+  return { code, reason: reason === "" ? reasonOf(code) : reason };
 }

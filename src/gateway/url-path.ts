@@ -1,6 +1,7 @@
 // The path of a request target (REQUEST_URI), the only variable that Apache never rewrites, and how to cut it in two.
 // Rules: percent escapes are decoded to latin-1 characters (bytes); dot segments are resolved as Apache does; repeated
-// slashes stay. Apache may merge slashes or leave %2F in its own variables, so comparisons ignore both.
+// slashes stay. Apache may merge slashes or leave %2F in its own variables, so comparisons ignore both. What Apache does
+// not take for a dot segment, since an encoded slash is beside it, never becomes one here.
 
 /** A decoded path, and the form of it in which two paths are compared. */
 export interface UrlPath {
@@ -48,12 +49,41 @@ export function fold(path: string): string {
   return slashes.includes("//") ? slashes.replace(/\/{2,}/g, "/") : slashes;
 }
 
+const encodedSlash = /%2f/gi;
+const dotSegment = /\/\.{1,2}(?:\/|$)/;
+
+/** Decodes all but encoded slashes, resolves dot segments, and decodes the slashes unless that made a dot segment. */
+function resolved(raw: string, prepare: (path: string) => string): UrlPath {
+  const kept = percentDecode(raw.replace(encodedSlash, "%252F"));
+  const text = resolveDots(prepare(kept));
+  const whole = text.replace(encodedSlash, "/");
+  return dotSegment.test(whole) ? { text, folded: fold(text) } : { text: whole, folded: fold(whole) };
+}
+
 /** The decoded path of a request target; undefined when it has none. */
 export function urlPathOf(target: string): UrlPath | undefined {
   const raw = rawPathOf(target);
   if (raw === undefined) return undefined;
-  const text = resolveDots(percentDecode(raw));
-  return { text, folded: fold(text) };
+  return /%|\/[./]/.test(raw) ? resolved(raw, (path) => path) : { text: raw, folded: raw };
+}
+
+/**
+ * The same as another configuration of Apache reads it: where there are dot segments it matters whether slashes were merged
+ * (MergeSlashes) or decoded (AllowEncodedSlashes On) before these were resolved. Only what gives `folded` is right.
+ */
+export function urlPathAs(target: string, folded: string): UrlPath | undefined {
+  const raw = rawPathOf(target);
+  if (raw === undefined || !percentDecode(raw).includes("/.")) return undefined;
+  const decodeSlashes = (path: string): string => path.replace(encodedSlash, "/");
+  const variants = [fold, decodeSlashes, (path: string): string => fold(decodeSlashes(path))];
+  return variants.map((prepare) => resolved(raw, prepare)).find((path) => path.folded === folded);
+}
+
+/** A path without the slashes at its end. */
+export function withoutTrailingSlashes(path: string): string {
+  let end = path.length;
+  while (end > 0 && path[end - 1] === "/") end -= 1;
+  return path.slice(0, end);
 }
 
 /** SCRIPT_NAME and PATH_INFO. */

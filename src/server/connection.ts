@@ -22,6 +22,8 @@ export interface ConnectionOptions {
   readonly idleTimeoutMs: number;
   /** Whether the peer is mod_fcgid, which sends the whole body before it reads and hides a broken connection. */
   readonly isBehindFcgid: boolean;
+  /** Whether this connection came too many: it is closed after the answer that says so. */
+  readonly isOverloaded: boolean;
   /** Called once when the socket has closed. */
   readonly onClose: (connection: SocketConnection) => void;
 }
@@ -38,6 +40,8 @@ export class SocketConnection implements RequestHost {
   #paramsTimer: NodeJS.Timeout | undefined;
   #lingerTimer: NodeJS.Timeout | undefined;
   #isReadingParams = false;
+  #isInputPaused = false;
+  #isFlooded = false;
   #keepConn = false;
   #isDraining = false;
   #isClosing = false;
@@ -50,10 +54,11 @@ export class SocketConnection implements RequestHost {
     this.#codec = new FcgiConnection(options.limits);
     socket.on("data", (bytes: Buffer) => this.#receive(bytes));
     socket.on("end", () => this.#peerEnded());
-    socket.on("drain", () => this.#resumeIfFree());
+    socket.on("drain", () => this.#drained());
     socket.on("error", (error) => options.service.log.debug({ err: error }, "FastCGI connection failed"));
     socket.on("close", () => this.#closed());
-    if (options.idleTimeoutMs > 0) socket.setTimeout(options.idleTimeoutMs, () => this.#idle());
+    socket.on("timeout", () => this.#idle());
+    socket.setTimeout(options.idleTimeoutMs);
   }
 
   /** Closes as soon as no request is running, which may be at once. */
@@ -81,26 +86,31 @@ export class SocketConnection implements RequestHost {
   }
 
   pause(): void {
+    this.#isInputPaused = true;
     this.#socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#isInputPaused = false;
+    if (!this.#isFlooded) this.#socket.resume();
   }
 
   requestEnded(): void {
     this.#request = undefined;
-    if (!this.#keepConn) this.#close();
+    this.resume();
+    if (!this.#keepConn || this.#options.isOverloaded) this.#close();
     else this.#closeIfFree();
   }
 
-  destroy(): void {
-    // What was written before the failure still goes out, without an END_REQUEST.
+  /** What was written still goes out, and input is read to its end: a reset would take the response with it. */
+  breakOff(): void {
     this.#request = undefined;
-    this.#isClosing = true;
-    if (this.#socket.writableLength === 0) this.#socket.destroy();
-    else this.#socket.destroySoon();
-    this.#startLinger();
+    this.#close();
+  }
+
+  /** Closes at once; a running request is aborted. */
+  destroy(): void {
+    this.#socket.destroy();
   }
 
   // What comes from the socket.
@@ -140,13 +150,15 @@ export class SocketConnection implements RequestHost {
         break;
       case "reply":
         // A peer that asks and does not read the answers gets no more of our attention until it does.
-        if (!this.write([event.bytes])) this.#socket.pause();
+        this.#isFlooded = !this.write([event.bytes]);
+        if (this.#isFlooded) this.#socket.pause();
         if (event.close) this.#close();
         break;
     }
   }
 
   #begin(event: RequestEvent): void {
+    if (!this.#codec.isLive(event.id)) return; // refused by what came after it in the same packet
     const request = new FcgiRequest(this, this.#codec, event);
     this.#request = request;
     request.begin(this.#options.service, this.#options.isBehindFcgid ? new SpoolingFlow(this) : undefined);
@@ -155,10 +167,10 @@ export class SocketConnection implements RequestHost {
   #abort(id: number, reason: string): void {
     this.#stopParamsTimer();
     const request = this.#request;
+    request?.forget();
     request?.abort(new ClientGoneError(reason));
     // Section 5.4 wants an END_REQUEST, unless the codec has ended the request itself.
     if (this.#codec.isLive(id)) this.write(this.#codec.send({ type: "end", id, appStatus: 0, protocolStatus: 0 }));
-    request?.forget();
     this.requestEnded();
   }
 
@@ -179,6 +191,7 @@ export class SocketConnection implements RequestHost {
 
   #idle(): void {
     if (this.#request === undefined && !this.#isReadingParams) this.#close();
+    else this.#socket.setTimeout(this.#options.idleTimeoutMs);
   }
 
   #closed(): void {
@@ -191,14 +204,16 @@ export class SocketConnection implements RequestHost {
     this.#options.onClose(this);
   }
 
-  /** Goes on reading where unread answers to management records had stopped it. */
-  #resumeIfFree(): void {
-    if (this.#request === undefined) this.#socket.resume();
+  #drained(): void {
+    this.#isFlooded = false;
+    if (!this.#isInputPaused) this.#socket.resume();
   }
 
   #closeIfFree(): void {
     const isFree = this.#request === undefined && !this.#isReadingParams;
-    if (isFree && (this.#isDraining || this.#hasPeerEnded)) this.#close();
+    if (!isFree) return;
+    if (this.#hasPeerEnded) this.#close();
+    else if (this.#isDraining) this.#socket.destroySoon(); // Apache holds it idle: nothing is lost by not lingering
   }
 
   /** Half-closes, and waits for the peer to do the same. */

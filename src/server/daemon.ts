@@ -11,8 +11,6 @@ import { createPeerCheck, listen } from "./listen.ts";
 import type { Target } from "./route.ts";
 import { createRouter } from "./route.ts";
 
-export type { Target } from "./route.ts";
-
 export interface DaemonOptions {
   readonly target: Target;
   readonly listen: ListenAddress;

@@ -3,6 +3,8 @@
 
 import { ClientGoneError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
+import type { InputFlow } from "../gateway/input.ts";
+import { normalMountPoint } from "../gateway/mount.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
 import { createLog } from "../log.ts";
 import type { Application, Chunk, HeaderList, Log } from "../spec.ts";
@@ -67,9 +69,11 @@ class CollectingSink implements ResponseSink {
 }
 
 function variablesOf(request: DirectRequest): Variables {
-  const url = new URL(request.url, "http://localhost");
-  const scheme = url.protocol === "https:" ? "https" : "http";
   const isTarget = request.url.startsWith("/");
+  const url = new URL(isTarget ? "http://localhost" : request.url);
+  const scheme = url.protocol === "https:" ? "https" : "http";
+  const headers = request.headers ?? [];
+  const hasHost = headers.some(([name]) => name.toLowerCase() === "host");
   const length = request.body instanceof Uint8Array ? String(request.body.length) : undefined;
   const variables = httpVariables({
     method: request.method,
@@ -79,20 +83,49 @@ function variablesOf(request: DirectRequest): Variables {
     serverName: url.hostname,
     serverPort: Number(url.port || (scheme === "https" ? 443 : 80)),
     remoteAddress: "127.0.0.1",
-    headers: [["Host", url.host], ...(request.headers ?? [])],
+    headers: hasHost ? headers : [["Host", url.host], ...headers],
   });
   if (length !== undefined) variables["CONTENT_LENGTH"] ??= length;
   return Object.assign(variables, request.variables);
 }
 
+/** Lets a body flow as fast as the application reads it. */
+class Valve implements InputFlow {
+  #open: Promise<void> = Promise.resolve();
+  #release: () => void = ignore;
+  #isShut = false;
+
+  pause(): void {
+    this.#open = new Promise((resolve) => {
+      this.#release = resolve;
+    });
+  }
+
+  resume(): void {
+    this.#release();
+  }
+
+  /** Nobody reads any more. */
+  shut(): void {
+    this.#isShut = true;
+    this.#release();
+  }
+
+  /** Settles when more may come: false when nobody wants it. */
+  async opened(): Promise<boolean> {
+    await this.#open;
+    return !this.#isShut;
+  }
+}
+
 async function feed(
   input: { push(bytes: Buffer): void; end(): void },
   body: DirectRequest["body"],
-  isOver: () => boolean,
+  valve: Valve,
 ): Promise<void> {
   const chunks = body instanceof Uint8Array ? [body] : (body ?? []);
   for await (const chunk of chunks) {
-    if (isOver()) return;
+    if (!(await valve.opened())) return;
     input.push(Buffer.from(chunk));
   }
   input.end();
@@ -103,12 +136,12 @@ export async function runDirect(application: Application, request: DirectRequest
   const log = request.log ?? createLog({ level: "silent" });
   const background = new Background(log);
   const lines: string[] = [];
-  let isOver = false;
+  const valve = new Valve();
   const sink = new CollectingSink();
   const route = {
     application,
     script: request.script ?? "",
-    mount: { mountPoint: request.mountPoint ?? "" },
+    mount: { mountPoint: normalMountPoint(request.mountPoint ?? "") },
   };
   const { exchange, input } = dispatch(
     {
@@ -123,16 +156,14 @@ export async function runDirect(application: Application, request: DirectRequest
     {
       variables: variablesOf(request),
       sink,
-      flow: { pause: () => {}, resume: () => {} },
+      flow: valve,
       emitError: (line) => lines.push(line),
       isAuthorizer: false,
-      onEnd: () => {
-        isOver = true;
-      },
+      onEnd: () => valve.shut(),
     },
   );
   try {
-    await feed(input, request.body, () => isOver);
+    await feed(input, request.body, valve);
   } catch (error) {
     exchange.abort(new ClientGoneError());
     throw error;

@@ -2,9 +2,9 @@
 // Rules: the route is found first, the environ is made once, the application is called when it is loaded; whatever fails
 // on the way is answered and logged here, once.
 
-import { TsgiError } from "../errors.ts";
+import { messageOf, TsgiError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
-import { createEnviron } from "../gateway/environ.ts";
+import { createEnviron, requestIdOf } from "../gateway/environ.ts";
 import { ErrorLines } from "../gateway/errors-stream.ts";
 import type { InputFlow } from "../gateway/input.ts";
 import { parseContentLength, RequestInput } from "../gateway/input.ts";
@@ -51,7 +51,7 @@ function nextRequestId(): string {
 }
 
 function summaryOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return error instanceof Error ? `${error.name}: ${error.message}` : messageOf(error);
 }
 
 /** One request's life between transport and application. */
@@ -71,7 +71,7 @@ class Dispatch {
     this.#errors = new ErrorLines(incoming.emitError);
     this.#method = variables["REQUEST_METHOD"] ?? "GET";
     this.#path = variables["REQUEST_URI"] ?? "";
-    this.#requestId = variables["UNIQUE_ID"] ?? nextRequestId();
+    this.#requestId = requestIdOf(variables, nextRequestId());
   }
 
   begin(): Dispatched {
@@ -145,7 +145,9 @@ class Dispatch {
     if (error instanceof TsgiError && error.fault === "peer")
       this.#service.log.info(fields, `request refused: ${outcome}`);
     else this.#service.log.error(fields, `request failed: ${outcome}`);
-    if (!this.#service.isLogApaches) this.#errors.write(`tsgi: ${summaryOf(error)} [request ${this.#requestId}]\n`);
+    if (this.#service.isLogApaches) return;
+    this.#errors.flush();
+    this.#errors.write(`tsgi: ${summaryOf(error)} [request ${this.#requestId}]\n`);
   }
 }
 

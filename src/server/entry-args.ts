@@ -12,23 +12,26 @@ export interface EntryArguments {
   readonly scriptRoot: string | undefined;
 }
 
-/** How many words Apache makes of a query: none when it has an unencoded "=". */
-function queryWordCount(query: string | undefined): number {
-  return query === undefined || query === "" || query.includes("=") ? 0 : query.split("+").length;
+/** The words that Apache makes of a query (RFC 3875 section 4.4): none when it has an unencoded "=". */
+function queryWords(query: string | undefined): readonly string[] {
+  return query === undefined || query === "" || query.includes("=") ? [] : query.split("+").map(asArgument);
 }
 
+/** A word as it arrives: decoded bytes up to a NUL, read as UTF-8, without the backslashes before what a shell reads. */
+function asArgument(word: string): string {
+  const bytes = word.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const [text = ""] = Buffer.from(bytes, "latin1").toString("utf8").split("\0");
+  return text.replaceAll("\\", "");
+}
+
+/** Cuts the arguments where the query's words begin; Apache passes a limited number of these. */
 function withoutQueryWords(argv: readonly string[], query: string | undefined): readonly string[] {
-  const count = queryWordCount(query);
-  if (count === 0 || argv.length < count) return argv;
-  const words = (query ?? "").split("+").map(plainForm);
-  const tail = argv.slice(argv.length - count).map(plainForm);
-  return words.every((word, index) => word === tail[index]) ? argv.slice(0, argv.length - count) : argv;
-}
-
-/** A word without escapes: Apache decodes percent escapes and puts backslashes before what a shell would read. */
-function plainForm(word: string): string {
-  const decoded = word.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(decoded, "latin1").toString("latin1").replaceAll("\\", "");
+  const words = queryWords(query);
+  const plain = argv.map((word) => word.replaceAll("\\", ""));
+  for (let start = Math.max(0, argv.length - words.length); start < argv.length; start += 1) {
+    if (plain.slice(start).every((word, index) => word === words[index])) return argv.slice(0, start);
+  }
+  return argv;
 }
 
 /** Whether two names are the same file. */

@@ -54,9 +54,11 @@ export class FastCgiServer {
       paramsTimeoutMs: options.paramsTimeoutMs,
       idleTimeoutMs: options.idleTimeoutMs,
       isBehindFcgid: options.isBehindFcgid,
+      isOverloaded: false,
       onClose: (connection) => this.#forget(connection),
     };
-    this.#overloaded = { ...this.#normal, service: overloaded(options.service, options.maxConnections) };
+    const service = overloaded(options.service, options.maxConnections);
+    this.#overloaded = { ...this.#normal, service, isOverloaded: true };
     this.netServer = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: writeBufferBytes }, (socket) =>
       this.#accept(socket),
     );

@@ -157,9 +157,12 @@ export function createPeerCheck(
 }
 
 function addEntry(list: BlockList, entry: string): void {
-  const [address = "", bits] = entry.split("/");
+  const [, address = "", bits] = /^([^/]*)(?:\/([0-9]{1,3}))?$/.exec(entry) ?? [];
   const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-  if (isIP(address) === 0) throw new BootError(`--allow: ${JSON.stringify(entry)} is no IP address`);
+  const most = family === "ipv6" ? 128 : 32;
+  if (isIP(address) === 0 || Number(bits ?? 0) > most) {
+    throw new BootError(`--allow: ${JSON.stringify(entry)} is no IP address and no subnet`);
+  }
   if (bits === undefined) list.addAddress(address, family);
   else list.addSubnet(address, Number(bits), family);
 }

@@ -18,8 +18,8 @@ export interface RequestHost extends InputFlow {
   drained(): Promise<void>;
   /** END_REQUEST has been written: the connection is free for the next request, or closes. */
   requestEnded(): void;
-  /** Closes the connection at once. */
-  destroy(): void;
+  /** Closes the connection without an END_REQUEST. */
+  breakOff(): void;
 }
 
 export type RequestEvent = Extract<FcgiEvent, { readonly type: "request" }>;
@@ -29,7 +29,7 @@ function errorCommand(id: number, line: string): FcgiCommand {
   return { type: "stderr", id, data: line };
 }
 
-export class FcgiRequest implements ResponseSink {
+export class FcgiRequest implements ResponseSink, InputFlow {
   readonly #host: RequestHost;
   readonly #codec: FcgiConnection;
   readonly #event: RequestEvent;
@@ -68,10 +68,10 @@ export class FcgiRequest implements ResponseSink {
     const dispatched = dispatch(service, {
       variables: params,
       sink: this,
-      flow: spool ?? this.#host,
+      flow: spool ?? this,
       isAuthorizer: role === "AUTHORIZER",
       emitError: (line) => {
-        if (this.#isOver) service.log.warn({ line }, "written to wsgi.errors after the request had ended");
+        if (!this.#isLive) service.log.warn({ line }, "written to wsgi.errors after the request had ended");
         else this.#host.write(this.#codec.send(errorCommand(id, line)));
       },
       onEnd: () => spool?.dispose(),
@@ -90,8 +90,21 @@ export class FcgiRequest implements ResponseSink {
     this.#isOver = true;
   }
 
+  /** False once nothing may be sent for this request; its connection may serve another one by then. */
+  get #isLive(): boolean {
+    return !this.#isOver && this.#codec.isLive(this.#event.id);
+  }
+
+  pause(): void {
+    if (!this.#isOver) this.#host.pause();
+  }
+
+  resume(): void {
+    if (!this.#isOver) this.#host.resume();
+  }
+
   send(head: ResponseHead | undefined, data: Chunk | undefined, isLast: boolean): boolean {
-    if (this.#isOver) return true;
+    if (!this.#isLive) return true;
     const text = head === undefined ? undefined : cgiHead(head);
     const frames = this.#codec.send({ type: "output", id: this.#event.id, head: text, data, last: isLast });
     const canTakeMore = this.#host.write(frames);
@@ -108,16 +121,17 @@ export class FcgiRequest implements ResponseSink {
   }
 
   /**
-   * mod_fcgid answers a broken connection by adding its own error page to what it has sent, up to a Content-Length: there
-   * the request ends properly, and the client misses the bytes that it was promised.
+   * mod_fcgid hides a broken connection: it adds its own error page to what it has sent, ends that as a complete response
+   * and kills this process, for which the next requests wait for seconds. So the request ends properly there, and only a
+   * Content-Length that was not kept tells the client.
    */
-  break(declaredLength: number | undefined): void {
-    if (this.#isOver) return;
-    if (this.#spool !== undefined && declaredLength !== undefined) {
+  break(): void {
+    if (!this.#isLive) return;
+    if (this.#spool !== undefined) {
       this.send(undefined, undefined, true);
       return;
     }
     this.#isOver = true;
-    this.#host.destroy();
+    this.#host.breakOff();
   }
 }

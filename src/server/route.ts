@@ -6,7 +6,7 @@ import { LoadError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import { mend } from "../gateway/environ.ts";
 import type { MountHints } from "../gateway/mount.ts";
-import { stripProxyPrefix } from "../gateway/mount.ts";
+import { normalMountPoint, stripProxyPrefix } from "../gateway/mount.ts";
 import { encodeText } from "../gateway/text.ts";
 import { percentDecode, urlPathOf } from "../gateway/url-path.ts";
 import { LiveApplication } from "../loader/live.ts";
@@ -45,12 +45,6 @@ export interface Router {
   preload(): Promise<void>;
 }
 
-function normalMountPoint(given: string | undefined): string | undefined {
-  if (given === undefined) return undefined;
-  const path = given.replace(/\/+$/, "");
-  return path === "" || path.startsWith("/") ? path : `/${path}`;
-}
-
 /**
  * The path of SCRIPT_FILENAME. ProxyPass encodes it and a handler on a file does not: it is decoded only where the URL,
  * which Apache has decoded once, ends like the decoded form and not like the given one.
@@ -62,11 +56,6 @@ function scriptPathOf(variables: Variables): string {
   const tail = path.slice(path.lastIndexOf("/", escape));
   const url = urlPathOf(variables["REQUEST_URI"] ?? "")?.text ?? "";
   return url.endsWith(percentDecode(tail)) && !url.endsWith(tail) ? percentDecode(path) : path;
-}
-
-function fromFile(file: string, variables: Variables): string | undefined {
-  const path = scriptPathOf(variables);
-  return path.startsWith(`${file}/`) ? path.slice(file.length) : undefined;
 }
 
 class ApplicationRouter implements Router {
@@ -86,10 +75,11 @@ class ApplicationRouter implements Router {
 
   route(variables: Variables): Route {
     const { file } = this.#reference;
+    const path = scriptPathOf(variables);
     const mount = {
       mountPoint: normalMountPoint(this.#options.mountPoint ?? variables["TSGI_MOUNT_POINT"]),
-      rest: fromFile(file, variables),
-      mayBeProxied: this.#options.mayBeProxied,
+      rest: path.startsWith(`${file}/`) ? path.slice(file.length) : undefined,
+      mayBeProxied: this.#options.mayBeProxied && path !== file,
     };
     return { application: this.#live.current(), script: file, mount };
   }
@@ -113,7 +103,6 @@ class ScriptRouter implements Router {
       // The process's mount point is that of the whole root: Apache has it in SCRIPT_NAME already.
       mountPoint: normalMountPoint(variables["TSGI_MOUNT_POINT"]),
       rest: isTranslated || match.rest !== "" ? match.rest : undefined,
-      mayBeProxied: this.#options.mayBeProxied,
     };
     mend(variables, "SCRIPT_FILENAME", encodeText(match.file));
     return { application: this.#liveFor(match.file).current(), script: match.file, mount };

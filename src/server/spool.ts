@@ -62,6 +62,7 @@ export class SpoolingFlow implements InputFlow {
   end(): void {
     this.#isEnded = true;
     if (this.#fd === undefined) this.#receiver?.end();
+    else this.#readBack();
   }
 
   /** Waits for the output, and meanwhile takes whatever input comes. */

@@ -12,7 +12,7 @@ import { programArguments, referenceText } from "../../apache/site.ts";
 import type { LogLevel } from "../../log.ts";
 
 /** The folder of this package, with `bin` and `dist` in it. */
-export const packageRoot = resolve(fileURLToPath(new URL("../../..", import.meta.url)));
+const packageRoot = resolve(fileURLToPath(new URL("../../..", import.meta.url)));
 
 export const programsDir = resolve(packageRoot, "bin");
 

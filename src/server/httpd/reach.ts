@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { BootError } from "../../errors.ts";
+import { BootError, systemCodeOf } from "../../errors.ts";
 import type { Account } from "./account.ts";
 
 const readBit = 4;
@@ -34,9 +34,19 @@ function hasAccessList(path: string): boolean {
   }
 }
 
-/** What to do so that `account` can get at `path`; undefined when he can. */
+/** As the kernel sees it; the given path where we ourselves may not look. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (systemCodeOf(error) === "EACCES") return path;
+    throw error;
+  }
+}
+
+/** What keeps `account` from `path`; undefined when nothing does. */
 function obstacle(path: string, account: Account): string | undefined {
-  const real = realpathSync(path);
+  const real = realPath(path);
   const closed = foldersTo(real).find((folder) => !allows(folder, account, enterBit) && !hasAccessList(folder));
   if (closed !== undefined) return `may not enter the folder ${closed}`;
   const isFolder = statSync(real).isDirectory();

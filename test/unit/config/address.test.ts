@@ -1,5 +1,5 @@
 // Addresses as text and as data.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ListenAddress } from "../../../src/config/address.ts";
 import { formatListenAddress, parseListenAddress } from "../../../src/config/address.ts";

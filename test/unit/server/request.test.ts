@@ -156,7 +156,7 @@ describe("a request that fails", () => {
     }
   });
 
-  test("behind mod_fcgid ends properly where the Content-Length shows that bytes are missing, and breaks off elsewhere", async () => {
+  test("behind mod_fcgid ends properly: a broken connection would cost the process, and the client would see no more", async () => {
     served = await Served.start(
       (environ, startResponse) => {
         startResponse("200 OK", environ.PATH_INFO === "/counted" ? [["Content-Length", "10"]] : []);
@@ -174,8 +174,7 @@ describe("a request that fails", () => {
     expect(reply.body.toString()).toBe("some");
     const uncounted = served.open();
     uncounted.request({ params: paramsOf("/uncounted") });
-    await uncounted.ended();
-    await expect(uncounted.reply()).rejects.toThrow(/the connection ended/);
+    expect((await uncounted.reply()).body.toString()).toBe("some");
   });
 
   test("by a CONTENT_LENGTH that is no number: 400", async () => {

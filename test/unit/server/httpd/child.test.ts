@@ -20,7 +20,9 @@ function isAlive(pid: number): boolean {
 }
 
 async function printedPid(output: () => string): Promise<number> {
-  return await until("the script to print a process id", () => (/^(\d+)\n/.test(output()) ? Number.parseInt(output(), 10) : undefined));
+  return await until("the script to print a process id", () =>
+    /^(\d+)\n/.test(output()) ? Number.parseInt(output(), 10) : undefined,
+  );
 }
 
 test("its end is told in words", async () => {

@@ -68,7 +68,13 @@ test("what cannot be used is one line that says why", async () => {
 });
 
 function httpd(modules: readonly string[], builtIn: readonly string[] = []): Httpd {
-  return { program: "/x", version: "2.4.62", root: base, modulesDir: fakeModules(...modules), builtIn: new Set(builtIn) };
+  return {
+    program: "/x",
+    version: "2.4.62",
+    root: base,
+    modulesDir: fakeModules(...modules),
+    builtIn: new Set(builtIn),
+  };
 }
 
 test("the MPM is event where there is a choice, and what is compiled in where there is none", () => {
@@ -85,7 +91,9 @@ test("what is compiled in is not loaded, and everything that is missing is named
   expect(findLoadable(found, ["unixd", "alias"])).toEqual([
     { name: "alias", file: join(base, "modules/mod_alias.so") },
   ]);
-  expect(() => findLoadable(found, ["alias", "fcgid", "proxy"])).toThrow(/^Apache has no mod_fcgid, mod_proxy in .*: \S+/);
+  expect(() => findLoadable(found, ["alias", "fcgid", "proxy"])).toThrow(
+    /^Apache has no mod_fcgid, mod_proxy in .*: \S+/,
+  );
 });
 
 test("the table of media types is the system's, or the one beside Apache", () => {

@@ -7,7 +7,14 @@ import type { Account } from "../../../../src/server/httpd/account.ts";
 import { lookUp, serverAccount } from "../../../../src/server/httpd/account.ts";
 import { requireReach } from "../../../../src/server/httpd/reach.ts";
 
-const stranger: Account = { user: "nobody-special", group: "g", uid: 64_123, gid: 64_123, groups: [64_123], isOther: true };
+const stranger: Account = {
+  user: "nobody-special",
+  group: "g",
+  uid: 64_123,
+  gid: 64_123,
+  groups: [64_123],
+  isOther: true,
+};
 
 let base = "";
 let file = "";
