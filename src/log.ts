@@ -7,7 +7,13 @@ import type { pino as Pino, Logger, LoggerOptions } from "pino";
 import type PinoPretty from "pino-pretty";
 import type { Log } from "./spec.ts";
 
-export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** The level of a program that Apache starts, which has no flag for it: TSGI_LOG_LEVEL, or "info". */
+export function logLevelOf(environment: Readonly<Record<string, string | undefined>>): LogLevel {
+  return logLevels.find((level) => level === environment["TSGI_LOG_LEVEL"]) ?? "info";
+}
 
 export interface LogOptions {
   readonly level: LogLevel;

@@ -7,6 +7,7 @@ import type { ServerMode } from "../apache/server-root.ts";
 import { serverModes } from "../apache/server-root.ts";
 import { messageOf } from "../errors.ts";
 import type { LogLevel } from "../log.ts";
+import { logLevels } from "../log.ts";
 import type { ListenAddress } from "./address.ts";
 import { parseListenAddress } from "./address.ts";
 import { parseDuration, parseSize } from "./units.ts";
@@ -24,8 +25,6 @@ export interface Setting<Value> {
   /** Throws an Error whose message says what is expected. */
   readonly parse: (text: string) => Value;
 }
-
-const logLevels: readonly LogLevel[] = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
 function define<Value>(setting: Omit<Setting<Value>, "env">): Setting<Value> {
   return { ...setting, env: `TSGI_${setting.flag.toUpperCase().replaceAll("-", "_")}` };

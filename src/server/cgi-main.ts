@@ -5,13 +5,13 @@
 import { resolve } from "node:path";
 import { messageOf } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
-import { createLog } from "../log.ts";
+import { createLog, logLevelOf } from "../log.ts";
 import { cgiVariables, runCgi } from "./cgi.ts";
 import type { EntryArguments } from "./entry-args.ts";
 import { readEntryArguments } from "./entry-args.ts";
 import type { Target } from "./route.ts";
 
-const log = createLog({ level: "info" });
+const log = createLog({ level: logLevelOf(process.env) });
 
 function targetOf(args: EntryArguments): Target {
   return args.app === undefined

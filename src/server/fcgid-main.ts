@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import { messageOf } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
-import { createLog } from "../log.ts";
+import { createLog, logLevelOf } from "../log.ts";
 import { Background } from "./background.ts";
 import { checkIntervalMs } from "./daemon.ts";
 import type { EntryArguments } from "./entry-args.ts";
@@ -23,7 +23,7 @@ const paramsTimeoutMs = 10_000;
 const closeDeadlineMs = 7000;
 const parentCheckMs = 2000;
 
-const log = createLog({ level: "info" });
+const log = createLog({ level: logLevelOf(process.env) });
 
 function targetOf(args: EntryArguments): Target {
   return args.app === undefined

@@ -412,6 +412,15 @@ const mapped: readonly Row[] = [
     path: "/a/b",
   },
   {
+    recipe: "an encoded slash that is encoded again",
+    url: "/loc/a%252Fb",
+    name: "/loc",
+    info: "/a%2Fb",
+    file: `${P}${D}/loc`,
+    mount: "/loc",
+    path: "/a%2Fb",
+  },
+  {
     recipe: "merged slashes",
     url: "//loc///a//b",
     name: "/loc",

@@ -47,6 +47,11 @@ test.each([
   ["/a//b", "/a//b"],
   ["/a/b/", "/a/b/"],
   ["http://host/a/../b?x", "/b"],
+  ["/a%2Fb", "/a/b"],
+  ["/a%252Fb", "/a%2Fb"],
+  ["/a%252fb/%2541", "/a%2fb/%41"],
+  ["/a%25252Fb", "/a%252Fb"],
+  ["/a%252F..%252Fb", "/a%2F..%2Fb"],
 ])("the decoded path of %j is %j", (target, path) => {
   expect(urlPathOf(target)?.text).toBe(path);
 });

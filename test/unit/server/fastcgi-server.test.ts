@@ -157,6 +157,23 @@ describe("closing", () => {
     expect(await within("the server to close", closed)).toBe(true);
   });
 
+  test("does not reset a kept connection whose input nobody has read", async () => {
+    const held = new Held();
+    await serve(held.application);
+    const peer = served!.open();
+    const body = Buffer.alloc(10_000_000);
+    peer.request({ params: paramsOf("/a", { CONTENT_LENGTH: String(body.length) }), stdin: body, keepConn: true });
+    await until("the request", () => held.count === 1);
+    await settled("what was taken", () => peer.socket.writableLength);
+    const closed = served!.server.close(10_000);
+    held.answer("early");
+    expect((await peer.reply()).body.toString()).toBe("early");
+    await peer.ended(); // throws for a reset
+    peer.socket.end();
+    expect(await within("the server to close", closed)).toBe(true);
+    expect(peer.failure).toBeUndefined();
+  });
+
   test("cuts off what has not ended in time: the application learns of it, and its body is closed", async () => {
     let closes = 0;
     let signal: AbortSignal | undefined;
