@@ -4,7 +4,10 @@
 
 import type { Readable } from "node:stream";
 
-/** A piece of a body. A string leaves as UTF-8. */
+/**
+ * A piece of a body. A string leaves as UTF-8. Bytes are not copied: they must not change until the next piece is asked
+ * for, or `write` has settled.
+ */
 export type Chunk = Uint8Array | string;
 
 /**

@@ -9,7 +9,7 @@ export type ListenAddress =
   | { readonly kind: "fd"; readonly fd: number };
 
 /** The bytes that fit into a unix socket's address on Linux; other systems take a few less and say so themselves. */
-const maxSocketPathBytes = 107;
+export const maxSocketPathBytes = 107;
 
 const maxPort = 65_535;
 

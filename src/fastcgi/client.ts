@@ -42,7 +42,7 @@ export type FcgiClientEvent =
   | { readonly type: "unknown-type"; readonly recordType: number };
 
 /** A whole BEGIN_REQUEST record. */
-export function encodeBegin(id: number, role: number, flags: number): Buffer {
+function encodeBegin(id: number, role: number, flags: number): Buffer {
   return encodeRecord(RecordType.BEGIN_REQUEST, id, Buffer.of(role >>> 8, role, flags, 0, 0, 0, 0, 0));
 }
 

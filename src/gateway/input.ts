@@ -110,6 +110,11 @@ export class RequestInput implements InputStream {
     this.#notify();
   }
 
+  /** True while a read waits for the producer. */
+  get isAwaited(): boolean {
+    return this.#wake !== undefined;
+  }
+
   /** True when the whole body has come, or has failed to. */
   get isComplete(): boolean {
     return this.#isEnded || this.#error !== undefined;
@@ -239,6 +244,7 @@ export class RequestInput implements InputStream {
   #takeFirst(): Buffer | undefined {
     const chunk = this.#queue[this.#first];
     if (chunk === undefined) return undefined;
+    this.#queue[this.#first] = empty; // lets go of its bytes
     this.#first += 1;
     this.#queuedBytes -= chunk.length + chunkOverheadBytes;
     if (this.#first === this.#queue.length || this.#first > maxConsumedChunks) {
@@ -259,20 +265,20 @@ export class RequestInput implements InputStream {
   }
 
   async #collect(size: number): Promise<Buffer> {
-    const parts: Buffer[] = [];
+    const parts = new Parts();
     let missing = size;
     while (missing > 0) {
       const chunk = await this.#next();
       if (chunk === undefined) break;
       if (chunk.length > missing) this.#putBack(chunk.subarray(missing));
-      parts.push(chunk.subarray(0, missing));
+      parts.add(chunk.subarray(0, missing));
       missing -= Math.min(missing, chunk.length);
     }
-    return joined(parts);
+    return parts.joined();
   }
 
   async #line(size: number): Promise<Buffer> {
-    const parts: Buffer[] = [];
+    const parts = new Parts();
     let missing = size;
     while (missing > 0) {
       const chunk = await this.#next();
@@ -280,16 +286,33 @@ export class RequestInput implements InputStream {
       const found = chunk.indexOf(lineFeed);
       const length = Math.min(missing, found === -1 ? chunk.length : found + 1);
       if (length < chunk.length) this.#putBack(chunk.subarray(length));
-      parts.push(chunk.subarray(0, length));
+      parts.add(chunk.subarray(0, length));
       missing -= length;
       if (found !== -1 && length === found + 1) break;
     }
-    return joined(parts);
+    return parts.joined();
   }
 }
 
-function joined(parts: readonly Buffer[]): Buffer {
-  const [first] = parts;
-  if (first === undefined) return empty;
-  return parts.length === 1 ? first : Buffer.concat(parts);
+/** This many small parts in a row are joined: each would weigh more than its bytes. */
+const smallParts = 256;
+
+/** The parts of one read. */
+class Parts {
+  readonly #parts: Buffer[] = [];
+  #smallCount = 0;
+
+  add(part: Buffer): void {
+    this.#parts.push(part);
+    this.#smallCount = part.length < smallParts ? this.#smallCount + 1 : 0;
+    if (this.#smallCount < smallParts) return;
+    this.#parts.push(Buffer.concat(this.#parts.splice(-smallParts)));
+    this.#smallCount = 0;
+  }
+
+  joined(): Buffer {
+    const [first] = this.#parts;
+    if (first === undefined) return empty;
+    return this.#parts.length === 1 ? first : Buffer.concat(this.#parts);
+  }
 }

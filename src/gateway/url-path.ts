@@ -49,15 +49,16 @@ export function fold(path: string): string {
   return slashes.includes("//") ? slashes.replace(/\/{2,}/g, "/") : slashes;
 }
 
-const encodedSlash = /%2f/gi;
+/** Stands for an encoded slash while the rest is decoded: no character of a target, whose characters are bytes. */
+const mark = "\u0100";
 const dotSegment = /\/\.{1,2}(?:\/|$)/;
 
 /** Decodes all but encoded slashes, resolves dot segments, and decodes the slashes unless that made a dot segment. */
 function resolved(raw: string, prepare: (path: string) => string): UrlPath {
-  const kept = percentDecode(raw.replace(encodedSlash, "%252F"));
-  const text = resolveDots(prepare(kept));
-  const whole = text.replace(encodedSlash, "/");
-  return dotSegment.test(whole) ? { text, folded: fold(text) } : { text: whole, folded: fold(whole) };
+  const path = resolveDots(prepare(percentDecode(raw.replace(/%2f/gi, mark))));
+  const whole = path.replaceAll(mark, "/");
+  const text = dotSegment.test(whole) ? path.replaceAll(mark, "%2F") : whole;
+  return { text, folded: fold(text) };
 }
 
 /** The decoded path of a request target; undefined when it has none. */
@@ -74,8 +75,9 @@ export function urlPathOf(target: string): UrlPath | undefined {
 export function urlPathAs(target: string, folded: string): UrlPath | undefined {
   const raw = rawPathOf(target);
   if (raw === undefined || !percentDecode(raw).includes("/.")) return undefined;
-  const decodeSlashes = (path: string): string => path.replace(encodedSlash, "/");
-  const variants = [fold, decodeSlashes, (path: string): string => fold(decodeSlashes(path))];
+  const decode = (path: string): string => path.replaceAll(mark, "/");
+  const merge = (path: string): string => path.replace(/\/{2,}/g, "/");
+  const variants = [merge, decode, (path: string): string => merge(decode(path))];
   return variants.map((prepare) => resolved(raw, prepare)).find((path) => path.folded === folded);
 }
 

@@ -18,7 +18,7 @@ export interface ConnectionOptions {
   readonly limits: FcgiLimits;
   /** From BEGIN_REQUEST to the end of PARAMS, ms. */
   readonly paramsTimeoutMs: number;
-  /** Without a request, ms; 0 waits for ever. */
+  /** For a peer that has no request, or stalls within one, ms; 0 waits for ever. */
   readonly idleTimeoutMs: number;
   /** Whether the peer is mod_fcgid, which sends the whole body before it reads and hides a broken connection. */
   readonly isBehindFcgid: boolean;
@@ -96,9 +96,11 @@ export class SocketConnection implements RequestHost {
   }
 
   requestEnded(): void {
+    // Input that is still on its way has to be read: closing at once would reset the connection.
+    const isInputDue = this.#request?.isStdinOver === false;
     this.#request = undefined;
     this.resume();
-    if (!this.#keepConn || this.#options.isOverloaded) this.#close();
+    if (!this.#keepConn || this.#options.isOverloaded || (this.#isDraining && isInputDue)) this.#close();
     else this.#closeIfFree();
   }
 
@@ -191,7 +193,13 @@ export class SocketConnection implements RequestHost {
 
   #idle(): void {
     if (this.#request === undefined && !this.#isReadingParams) this.#close();
-    else this.#socket.setTimeout(this.#options.idleTimeoutMs);
+    else if (this.#socket.writableNeedDrain || this.#request?.isInputAwaited === true) {
+      this.#options.service.log.warn(
+        { idleTimeoutMs: this.#options.idleTimeoutMs },
+        "FastCGI peer dropped: it stalled",
+      );
+      this.#socket.destroy();
+    } else this.#socket.setTimeout(this.#options.idleTimeoutMs);
   }
 
   #closed(): void {

@@ -3,6 +3,7 @@
 // can have made are never read; an entry that is itself the script (Action, ScriptAlias) reads no arguments at all.
 
 import { realpathSync } from "node:fs";
+import { ConfigError } from "../errors.ts";
 
 export interface EntryArguments {
   /** "file.ts" or "file.ts#export"; undefined when the request chooses the script. */
@@ -49,7 +50,7 @@ type OptionName = (typeof optionNames)[number];
 
 /**
  * Reads the arguments. `entry` is the program's own file, `scriptFilename` and `query` are those of a CGI request.
- * Throws Error for an option that it does not know.
+ * Throws ConfigError for an option that it does not know.
  */
 export function readEntryArguments(
   argv: readonly string[],
@@ -64,11 +65,14 @@ export function readEntryArguments(
   const options = new Map<OptionName, string>();
   let index = 0;
   for (; index < words.length; index += 1) {
-    const match = /^--([a-z-]+)=(.*)$/s.exec(words[index] ?? "");
-    if (match === null) break;
-    const name = optionNames.find((known) => known === match[1]);
-    if (name === undefined) throw new Error(`unknown option --${match[1]}; known are --${optionNames.join("=, --")}=`);
-    options.set(name, match[2] ?? "");
+    const word = words[index] ?? "";
+    if (!word.startsWith("--")) break;
+    const match = /^--([a-z-]+)=(.*)$/s.exec(word);
+    const name = optionNames.find((known) => known === match?.[1]);
+    if (name === undefined) {
+      throw new ConfigError([`unknown option ${JSON.stringify(word)}; known are --${optionNames.join("=, --")}=`]);
+    }
+    options.set(name, match?.[2] ?? "");
   }
   return {
     app: words[index],

@@ -1,6 +1,7 @@
 // All FastCGI connections of a process, whoever opened the listening socket.
 // Rules: connections are counted; one beyond the limit gets a 503 with real CGI headers for its request, since Apache
-// shows END_REQUEST with FCGI_OVERLOADED to the client as an empty 200; draining breaks no running request.
+// shows END_REQUEST with FCGI_OVERLOADED to the client as an empty 200; at twice the limit new ones are closed unheard;
+// draining breaks no running request.
 
 import type { Server, Socket } from "node:net";
 import { createServer } from "node:net";
@@ -62,6 +63,7 @@ export class FastCgiServer {
     this.netServer = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: writeBufferBytes }, (socket) =>
       this.#accept(socket),
     );
+    this.netServer.maxConnections = 2 * options.maxConnections;
   }
 
   get connectionCount(): number {

@@ -19,8 +19,9 @@ const maxParamsBytes = 1024 * 1024;
 /** mod_fcgid opens one connection at a time. */
 const maxConnections = 64;
 const paramsTimeoutMs = 10_000;
-/** mod_fcgid sends SIGKILL 8 s after SIGTERM. */
-const closeDeadlineMs = 7000;
+/** mod_fcgid sends SIGKILL 8 s after SIGTERM: time for the running request, and for work after it. */
+const closeDeadlineMs = 5000;
+const backgroundDeadlineMs = 2000;
 const parentCheckMs = 2000;
 
 const log = createLog({ level: logLevelOf(process.env) });
@@ -75,7 +76,7 @@ async function main(): Promise<void> {
   await listen(server.netServer, { kind: "fd", fd: 0 }, { mode: 0, group: undefined });
   const stop = async (): Promise<void> => {
     await server.close(closeDeadlineMs);
-    await background.idle(closeDeadlineMs);
+    await background.idle(backgroundDeadlineMs);
     // eslint-disable-next-line unicorn/no-process-exit -- an entry file; timers of the application must not keep it
     process.exit(0);
   };

@@ -8,7 +8,7 @@ import { chmodSync, chownSync, lstatSync, readFileSync, unlinkSync } from "node:
 import type { ListenOptions, Server, Socket } from "node:net";
 import { BlockList, connect, isIP } from "node:net";
 import type { ListenAddress } from "../config/address.ts";
-import { formatListenAddress } from "../config/address.ts";
+import { formatListenAddress, maxSocketPathBytes } from "../config/address.ts";
 import { BootError, messageOf, systemCodeOf } from "../errors.ts";
 
 export interface SocketAccess {
@@ -18,8 +18,6 @@ export interface SocketAccess {
   readonly group: string | undefined;
 }
 
-/** The kernel's limit of sun_path, less its NUL. */
-const maxSocketPathBytes = process.platform === "linux" ? 107 : 103;
 const backlog = 4096;
 const probeMs = 2000;
 

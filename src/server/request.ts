@@ -34,6 +34,7 @@ export class FcgiRequest implements ResponseSink, InputFlow {
   readonly #codec: FcgiConnection;
   readonly #event: RequestEvent;
   #isOver = false;
+  #isStdinOver = false;
   #dispatched: Dispatched | undefined;
   #spool: SpoolingFlow | undefined;
 
@@ -48,13 +49,24 @@ export class FcgiRequest implements ResponseSink, InputFlow {
     return !this.#isOver && this.#dispatched?.input.isComplete === true;
   }
 
+  /** Whether the application waits for bytes that the peer has not sent. */
+  get isInputAwaited(): boolean {
+    return !this.#isOver && this.#dispatched?.input.isAwaited === true;
+  }
+
   pushInput(bytes: Buffer): void {
     if (this.#isOver) return;
     if (this.#spool === undefined) this.#dispatched?.input.push(bytes);
     else this.#spool.push(bytes);
   }
 
+  /** True when the peer has ended STDIN, whether or not anyone wanted it. */
+  get isStdinOver(): boolean {
+    return this.#isStdinOver;
+  }
+
   endInput(): void {
+    this.#isStdinOver = true;
     if (this.#isOver) return;
     if (this.#spool === undefined) this.#dispatched?.input.end();
     else this.#spool.end();

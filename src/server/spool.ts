@@ -8,12 +8,14 @@ import { randomUUID } from "node:crypto";
 import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BootError, messageOf } from "../errors.ts";
 import type { InputFlow } from "../gateway/input.ts";
 
 /** The receiving end of a body. */
 export interface InputReceiver {
   push(bytes: Buffer): void;
   end(): void;
+  fail(error: Error): void;
 }
 
 const blockBytes = 64 * 1024;
@@ -52,10 +54,14 @@ export class SpoolingFlow implements InputFlow {
       this.#receiver?.push(bytes);
       return;
     }
-    for (let done = 0; done < bytes.length;) {
-      done += writeSync(this.#fd, bytes, done, bytes.length - done, this.#written + done);
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += writeSync(this.#fd, bytes, done, bytes.length - done, this.#written + done);
+      }
+      this.#written += bytes.length;
+    } catch (error) {
+      this.#fail(error);
     }
-    this.#written += bytes.length;
     this.#readBack();
   }
 
@@ -99,10 +105,20 @@ export class SpoolingFlow implements InputFlow {
 
   #startSpooling(): void {
     if (this.#fd !== undefined || this.#isEnded || this.#isDisposed) return;
-    this.#fd = openUnlinked();
+    try {
+      this.#fd = openUnlinked();
+    } catch (error) {
+      this.#fail(error);
+    }
     this.#written = 0;
     this.#read = 0;
     this.#producer.resume();
+  }
+
+  /** A full disk, or no temporary folder: the request cannot have its body, and the process goes on. */
+  #fail(error: unknown): void {
+    this.dispose();
+    this.#receiver?.fail(new BootError(`the request body cannot be spooled: ${messageOf(error)}`, error));
   }
 
   #readBack(): void {

@@ -97,7 +97,7 @@ function readPairs(text: string): [string, string][] {
 }
 
 /** Hex digits and quoted text, each with an optional count. */
-export function readBytes(text: string): Buffer {
+function readBytes(text: string): Buffer {
   const parts: Buffer[] = [];
   for (let at = 0; at < text.length;) {
     if (text[at] === " ") {

@@ -37,6 +37,8 @@ function split(row: Omit<Row, "mount" | "path" | "recipe">, hints: MountHints): 
 
 const sun = "\xe6\x97\xa5"; // the bytes of a character in UTF-8
 const land = "\xe6\x97\xa5\xe6\x9c\xac";
+/** The daemon's hints: ProxyPass may be in front. */
+const inDaemon = { mayBeProxied: true };
 const redirected = { REDIRECT_STATUS: "200" };
 
 /** Recipes that do not map the URL to a proxied path: the same with and without mod_proxy_fcgi. */
@@ -458,8 +460,6 @@ const mapped: readonly Row[] = [
   },
 ];
 
-const gone = { mayBeProxied: true };
-
 /** Recipes with ProxyPass: only where the hint says that there may be one. */
 const proxied: readonly Row[] = [
   {
@@ -611,12 +611,12 @@ describe.each(mapped)("$recipe: $url", (row) => {
   });
 
   test("in a daemon, where ProxyPass may be in front", () => {
-    expect(split(row, { mayBeProxied: true })).toEqual([row.mount, row.path]);
+    expect(split(row, inDaemon)).toEqual([row.mount, row.path]);
   });
 });
 
 test.each(proxied)("$recipe: $url", (row) => {
-  expect(split(row, gone)).toEqual([row.mount, row.path]);
+  expect(split(row, inDaemon)).toEqual([row.mount, row.path]);
 });
 
 test.each([...mapped, ...proxied])("$recipe: a mount point that holds the URL wins, $url", (row) => {
@@ -638,7 +638,7 @@ describe("what only a mount point can tell", () => {
     { url: "/virt/no/such", name: "/virt/no", info: "/such", file: `${D}/virt/no` },
     { url: "/app/x", name: "/app/x", file: "/srv/app/x" }, // ProxyPass /app/ fcgi://app/srv/app/ or / fcgi://app/srv/
   ])("$url with SCRIPT_NAME $name: the halves are the path, wherever it is cut", (row) => {
-    expect(split(row, { mayBeProxied: true }).join("")).toBe(decodeURIComponent(row.url));
+    expect(split(row, inDaemon).join("")).toBe(decodeURIComponent(row.url));
     const mount = row.url.slice(0, row.url.indexOf("/", 1));
     expect(split(row, { mountPoint: mount, mayBeProxied: true })).toEqual([
       mount,
@@ -686,7 +686,10 @@ describe("the path behind a script's file, when it is known", () => {
 describe("Apache's own word stays", () => {
   test("for an ErrorDocument", () => {
     const more = { REDIRECT_STATUS: "404" };
-    expect(split({ url: "/nonexist/x?q=1", name: "/loc", info: "/err404", more }, gone)).toEqual(["/loc", "/err404"]);
+    expect(split({ url: "/nonexist/x?q=1", name: "/loc", info: "/err404", more }, inDaemon)).toEqual([
+      "/loc",
+      "/err404",
+    ]);
   });
 
   test("for a rewrite to an unrelated path of the script", () => {
@@ -695,15 +698,15 @@ describe("Apache's own word stays", () => {
   });
 
   test("without a request target, and for one that has no path", () => {
-    expect(findMount({ SCRIPT_NAME: "/a", PATH_INFO: "/b" }, gone)).toEqual({ scriptName: "/a", pathInfo: "/b" });
-    expect(split({ url: "*", name: "", info: "" }, gone)).toEqual(["", ""]);
+    expect(findMount({ SCRIPT_NAME: "/a", PATH_INFO: "/b" }, inDaemon)).toEqual({ scriptName: "/a", pathInfo: "/b" });
+    expect(split({ url: "*", name: "", info: "" }, inDaemon)).toEqual(["", ""]);
   });
 });
 
 test("a RewriteRule with [P] in a folder: what Apache cut at a folder of its own is cut at the backend's path", () => {
   // /m holds a folder x, so Apache's own walk went as far as that.
   const row = { url: "/m/x/y%20z?q=1", name: "/m/x", info: "/y z", file: "/f/x/y z" };
-  expect(split(row, gone)).toEqual(["/m", "/x/y z"]);
+  expect(split(row, inDaemon)).toEqual(["/m", "/x/y z"]);
 });
 
 describe("a client does not choose where the application is mounted", () => {
@@ -715,20 +718,20 @@ describe("a client does not choose where the application is mounted", () => {
     ["/loc/x%2F..%2Fy", "/loc", "/y"],
   ];
   test.each(cases)("by the way it writes %s", (url, name, info) => {
-    const [scriptName] = split({ url, name, info, file: `${P}${D}/loc` }, gone);
+    const [scriptName] = split({ url, name, info, file: `${P}${D}/loc` }, inDaemon);
     expect(scriptName).toBe(name);
   });
 
   test("nor does it get past a guarded path by dots behind an encoded slash (NoDecode)", () => {
     const row = { url: "/loc/open%2F..%2Fsecret", name: "/loc", info: "/open%2F..%2Fsecret", file: `${P}${D}/loc` };
-    const [scriptName, pathInfo] = split(row, gone);
+    const [scriptName, pathInfo] = split(row, inDaemon);
     expect(scriptName).toBe("/loc");
     expect(pathInfo).not.toBe("/secret");
   });
 
   test("nor by a URL that looks like the document root (ProxyPass, GENERIC)", () => {
     const url = `/m${D}/x`;
-    expect(split({ url, name: url, file: `${D}/x` }, gone).join("")).toBe(url);
+    expect(split({ url, name: url, file: `${D}/x` }, inDaemon).join("")).toBe(url);
   });
 });
 
@@ -767,7 +770,7 @@ test.each([
 ])("eight times as many %s take about eight times as long", (_, make) => {
   const work = (size: number): void => {
     const url = make(size);
-    split({ url, name: decodeURIComponent(url), file: `${P}/srv/app${url}` }, gone);
+    split({ url, name: decodeURIComponent(url), file: `${P}/srv/app${url}` }, inDaemon);
     split({ url, name: decodeURIComponent(url), file: `${D}/app` }, {});
   };
   work(4000);

@@ -48,8 +48,8 @@ const stdin = (content: string | Buffer): Buffer => encodeRecord(RecordType.STDI
 
 describe("without KEEP_CONN", () => {
   test("the connection is half-closed after the answer, and closed when the peer has closed too", async () => {
-    const { open, server } = await serve(echoPath).then((s) => ({ open: () => s.open(), server: s.server }));
-    const peer = open();
+    const { server } = await serve(echoPath);
+    const peer = served!.open();
     peer.request({ params: paramsOf("/a") });
     expect((await peer.reply()).body.toString()).toBe("/a");
     await peer.ended();
@@ -59,8 +59,7 @@ describe("without KEEP_CONN", () => {
   });
 
   test("an early answer reaches a peer that is still sending, whole, and without a reset", async () => {
-    const { open } = await serve(echoPath).then((s) => ({ open: () => s.open() }));
-    const peer = open();
+    const peer = (await serve(echoPath)).open();
     peer.client.request({ params: {} }); // expects records for id 1
     peer.socket.write(opened("/early", 0, { CONTENT_LENGTH: "10000000" }));
     const block = stdin(Buffer.alloc(65_535));
@@ -156,14 +155,12 @@ describe("the peer goes away", () => {
         });
       })
     ).open();
-    for (const keepsConnection of [false]) {
-      peer.request({ params: paramsOf("/a"), keepConn: keepsConnection });
-      peer.socket.end();
-      await settled("the connection", () => peer.reads);
-      answer("here");
-      expect((await peer.reply()).body.toString()).toBe("here");
-      await peer.ended();
-    }
+    peer.request({ params: paramsOf("/a"), keepConn: true });
+    peer.socket.end();
+    await settled("the connection", () => peer.reads);
+    answer("here");
+    expect((await peer.reply()).body.toString()).toBe("here");
+    await peer.ended();
     await served!.empty();
   });
 
@@ -305,15 +302,15 @@ describe("a second BEGIN for a live id", () => {
   ])("in one packet, to an application that %s, ends the connection and harms nobody else", async (_, application) => {
     const watch = watchUncaught();
     try {
-      const { open } = await serve((environ, startResponse) =>
+      await serve((environ, startResponse) =>
         environ.PATH_INFO === "/healthy" ? echoPath(environ, startResponse) : application(environ, startResponse),
-      ).then((s) => ({ open: () => s.open() }));
-      const peer = open();
+      );
+      const peer = served!.open();
       peer.client.request({ params: {}, keepConn: true });
       peer.socket.write(twice("/bad"));
       await until("the end of the connection", () => peer.isEnded || watch.errors.length > 0);
       expect(watch.errors).toEqual([]);
-      const other = open();
+      const other = served!.open();
       other.request({ params: paramsOf("/healthy") });
       expect((await other.reply()).body.toString()).toBe("/healthy");
     } finally {

@@ -42,8 +42,14 @@ class Receiver {
     this.onPush();
   }
 
+  readonly failures: Error[] = [];
+
   end(): void {
     this.ends += 1;
+  }
+
+  fail(error: Error): void {
+    this.failures.push(error);
   }
 }
 
@@ -202,4 +208,22 @@ test("with the real input: a body without a length ends for a reader that has ca
   spool.end();
   expect(await within("the end of the body", rest, 3000)).toHaveLength(0);
   spool.dispose();
+});
+
+test("without a temporary folder the request fails, and nothing else", async () => {
+  const { spool, receiver, producer } = spoolOf();
+  const before = process.env["TMPDIR"];
+  process.env["TMPDIR"] = "/nonexistent/folder";
+  try {
+    spool.pause();
+    const unblock = blockOutput(spool);
+    expect(receiver.failures.map(String)).toEqual([expect.stringMatching(/cannot be spooled/)]);
+    push(spool, "dropped");
+    spool.end();
+    expect([receiver.received, producer.isPaused]).toEqual([[], false]);
+    await unblock();
+  } finally {
+    if (before === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = before;
+  }
 });
