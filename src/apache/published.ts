@@ -21,7 +21,7 @@ const hiddenNames: readonly Hidden[] = [
   },
   {
     why: "Sources that are no applications, and copies such as app.ts~ and app.ts.bak.",
-    names: [String.raw`[^/]*\.d\.[cm]?ts`, String.raw`[^/]*\.[cm]?tsx?[^a-z0-9/][^/]*`, String.raw`[^/]*\.jsx`],
+    names: [String.raw`[^/]*\.d\.[cm]?ts`, String.raw`[^/]*\.[cm]?tsx?[^a-z0-9/][^/]*`, String.raw`[^/]*\.(jsx|cjs)`],
   },
   {
     why: "Backups and logs.",

@@ -90,6 +90,14 @@ export async function main(argv: readonly string[]): Promise<never> {
   // A reader that went away (`tsgi config | head`, a closed terminal) is not an error of ours.
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});
+  let isDone = false;
+  process.on("exit", (status) => {
+    if (isDone) return;
+    process.stderr.write(
+      `tsgi: the application ended this process: process.exit(${status}), or nothing left to wait for\n`,
+    );
+    process.exitCode = exitFailed;
+  });
   let code: number;
   try {
     const program = await createProgram(argv);
@@ -100,6 +108,7 @@ export async function main(argv: readonly string[]): Promise<never> {
   }
   await flushed(process.stdout);
   await flushed(process.stderr);
+  isDone = true;
   // oxlint-disable-next-line unicorn/no-process-exit -- timers and pools of an application must not keep a command
   process.exit(code);
 }

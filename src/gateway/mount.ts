@@ -70,6 +70,20 @@ function cutBefore(path: UrlPath, tail: string): Split {
   return cutAt(path, path.folded.length - tail.length);
 }
 
+/**
+ * Where the URL ends in what a RewriteRule made PATH_INFO of: with [B] a space comes as "+", and without it an escape that
+ * was encoded twice comes decoded once more. -1 when it does not.
+ */
+function rewrittenTail(folded: string, info: string): number {
+  let start = folded.length;
+  for (let left = info.split("/").length - 1; left > 0 && start > 0; left -= 1)
+    start = folded.lastIndexOf("/", start - 1);
+  const tail = folded.slice(Math.max(start, 0));
+  const isTail =
+    tail === info || tail.replaceAll(" ", "+") === info.replaceAll(" ", "+") || percentDecode(tail) === info;
+  return isTail ? Math.max(start, 0) : -1;
+}
+
 /** The steps for a URL that is not SCRIPT_NAME + PATH_INFO: an internal redirect, or a proxied path. */
 function cutRedirected(path: UrlPath, given: Split, backend: string | undefined): Split {
   const name = fold(given.scriptName);
@@ -80,7 +94,8 @@ function cutRedirected(path: UrlPath, given: Split, backend: string | undefined)
     return cutAt(path, isUnder(path.folded, folder) ? folder.length : 0);
   }
   // RewriteRule to script/$1, and Action with the URL as PATH_INFO: what comes before PATH_INFO is the mount.
-  if (path.folded.endsWith(info)) return cutBefore(path, info);
+  const start = rewrittenTail(path.folded, info);
+  if (start !== -1) return cutAt(path, start);
   // Action to a path below the location that handles it: the whole URL comes after that path.
   if (info.endsWith(path.folded)) return cutAt(path, 0);
   // proxy-fcgi-pathinfo: SCRIPT_NAME is the whole path or the mount, PATH_INFO the backend's path.

@@ -114,17 +114,20 @@ export class Response {
     this.#head = { status: head.status, headers: [...head.headers, ["Content-Length", String(bytes)]] };
   }
 
-  /** Sends the last chunk and the end together. Throws ContractError when the body is too short, having broken it. */
+  /**
+   * Sends the last chunk and the end together. Throws ContractError for a body that is shorter than its Content-Length,
+   * without having ended the response. Where that is known before the head is sent, the head also says that the
+   * connection closes: Apache would otherwise wait for the client's next request, and the client for the missing bytes.
+   */
   finishWith(chunk: Chunk): void {
     const head = this.#startedHead();
     const total = this.#sentBytes + byteLengthOf(chunk);
     const isShort = this.#hasBody(head) && this.#declared !== undefined && total < this.#declared;
     if (isShort && total === 0) throw shortBody(total, this.#declared); // nothing was sent: an error page can be
     this.#isOver = !isShort;
-    this.#sendData(head, chunk, !isShort);
-    if (!isShort) return;
-    this.break();
-    throw shortBody(total, this.#declared);
+    const closes = isShort && !this.#isHeadSent;
+    this.#sendData(closes ? closing(head) : head, chunk, !isShort);
+    if (isShort) throw shortBody(total, this.#declared);
   }
 
   /** Ends the response without a complete body. */
@@ -160,6 +163,10 @@ export class Response {
     const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
     return room === 0 ? undefined : bytes.subarray(0, room);
   }
+}
+
+function closing(head: ResponseHead): ResponseHead {
+  return { status: head.status, headers: [...head.headers, ["Connection", "close"]] };
 }
 
 function shortBody(sent: number, declared: number | undefined): ContractError {

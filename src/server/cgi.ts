@@ -4,7 +4,7 @@
 // pools the application left.
 
 import { readFileSync } from "node:fs";
-import { ClientGoneError } from "../errors.ts";
+import { ClientGoneError, ContractError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import type { Log } from "../spec.ts";
 import { Background } from "./background.ts";
@@ -106,11 +106,15 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   spool.feed(started.input);
   process.on("SIGTERM", gone);
   process.on("uncaughtException", (error) => started.exchange.failUncaught(error));
+  const exited = (code: number): void =>
+    started.exchange.failUncaught(new ContractError(`process.exit(${code}) was called`));
+  process.on("exit", exited);
   const stdinRead = withBody ? readStdin(started, spool, contentLength) : Promise.resolve();
   if (!withBody) started.input.end();
   await sink.finished;
   await within(stdinRead, afterResponseMs);
   await background.idle(afterResponseMs);
+  process.off("exit", exited);
   return sink.isBroken ? 1 : 0;
 }
 

@@ -140,11 +140,12 @@ class Dispatch {
   }
 
   #reportFailure(error: unknown, wasHeadSent: boolean): void {
-    const fields = { ...this.#fields(), err: error };
     const outcome = wasHeadSent ? "the response was broken off" : "an error page was sent";
-    if (error instanceof TsgiError && error.fault === "peer")
-      this.#service.log.info(fields, `request refused: ${outcome}`);
-    else this.#service.log.error(fields, `request failed: ${outcome}`);
+    if (error instanceof TsgiError && error.status < 500) {
+      // The client's doing, or a file that is not there: no stack of ours says more than the sentence does.
+      const fields = { ...this.#fields(), code: error.code, reason: error.message };
+      this.#service.log[error.fault === "peer" ? "info" : "warn"](fields, `request refused: ${outcome}`);
+    } else this.#service.log.error({ ...this.#fields(), err: error }, `request failed: ${outcome}`);
     if (this.#service.isLogApaches) return;
     this.#errors.flush();
     this.#errors.write(`tsgi: ${summaryOf(error)} [request ${this.#requestId}]\n`);

@@ -3,7 +3,7 @@
 // of the whole Apache for it; SIGHUP, which prefork sends to the group, changes nothing; without its parent it ends.
 
 import { resolve } from "node:path";
-import { messageOf } from "../errors.ts";
+import { BootError, messageOf } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
 import { createLog, logLevelOf } from "../log.ts";
 import { Background } from "./background.ts";
@@ -73,7 +73,14 @@ async function main(): Promise<void> {
     isBehindFcgid: true,
     isAllowed: () => true,
   });
-  await listen(server.netServer, { kind: "fd", fd: 0 }, { mode: 0, group: undefined });
+  try {
+    await listen(server.netServer, { kind: "fd", fd: 0 }, { mode: 0, group: undefined });
+  } catch (error) {
+    throw new BootError(
+      "this program is started by mod_fcgid, which gives it a listening socket as descriptor 0",
+      error,
+    );
+  }
   const stop = async (): Promise<void> => {
     await server.close(closeDeadlineMs);
     await background.idle(backgroundDeadlineMs);

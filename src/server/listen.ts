@@ -4,9 +4,10 @@
 // listed.
 
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
 import type { ListenOptions, Server, Socket } from "node:net";
 import { BlockList, connect, isIP } from "node:net";
+import { dirname } from "node:path";
 import type { ListenAddress } from "../config/address.ts";
 import { formatListenAddress, maxSocketPathBytes } from "../config/address.ts";
 import { BootError, messageOf, systemCodeOf } from "../errors.ts";
@@ -64,6 +65,15 @@ function groupId(group: string): number {
   }
 }
 
+/** Why a socket could not be opened, in words; libuv says EACCES for a folder that is not there. */
+function reasonOf(error: Error, address: ListenAddress): string {
+  if (systemCodeOf(error) === "EADDRINUSE") return "it is in use by another process";
+  if (address.kind === "unix" && !existsSync(dirname(address.path)))
+    return `there is no folder ${dirname(address.path)}`;
+  if (address.kind === "fd") return `descriptor ${address.fd} is not a listening socket (${messageOf(error)})`;
+  return messageOf(error);
+}
+
 function listening(
   server: Server,
   options: ListenOptions | { readonly fd: number },
@@ -71,8 +81,7 @@ function listening(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => {
-      const isUsed = systemCodeOf(error) === "EADDRINUSE";
-      const why = isUsed ? "it is in use by another process" : messageOf(error);
+      const why = reasonOf(error, address);
       reject(new BootError(`cannot listen on ${formatListenAddress(address)}: ${why}`, error));
     };
     server.once("error", failed);

@@ -59,16 +59,28 @@ start() {
   start_daemon || return 1
   is_running "$pid_file" && { echo "apachectl: Apache runs already"; return 0; }
   rm -f "$pid_file"
-  httpd -k start || { stop_daemon; return 1; }
+  start_httpd || { stop_daemon; return 1; }
   wait_while not_written || { echo "apachectl: Apache did not start; see $root/${names.errorLog}" >&2; stop_daemon; return 1; }
+}
+
+# After a stop, a program that mod_fcgid had started may hold Apache's port for the moment that it still lives.
+start_httpd() {
+  tries=0
+  until said=$(httpd -k start 2>&1); do
+    tries=$((tries + 1))
+    case $said in *AH00072*) [ "$tries" -lt "\${patience:-1}" ] ;; *) false ;; esac || { echo "$said" >&2; return 1; }
+    sleep 0.1
+  done
+  [ -z "$said" ] || echo "$said" >&2
 }
 
 not_written() { [ ! -s "$pid_file" ]; }
 
 stop() {
   if is_running "$pid_file"; then
-    kill -TERM "$(cat "$pid_file")"
-    wait_while is_running "$pid_file" || { echo "apachectl: Apache does not stop" >&2; return 1; }
+    httpd_pid=$(cat "$pid_file") # the file goes before the process does
+    kill -TERM "$httpd_pid"
+    wait_while kill -0 "$httpd_pid" 2>/dev/null || { echo "apachectl: Apache does not stop" >&2; return 1; }
   fi
   stop_daemon
   rm -f "$root/${names.sockets}/"*
@@ -85,7 +97,7 @@ status() {
 case "\${1:-}" in
   start) start ;;
   stop) stop ;;
-  restart) stop && start ;;
+  restart) stop && patience=50 && start ;;
   graceful) is_running "$pid_file" && httpd -k graceful ;;
   status) status ;;
   configtest) httpd -t ;;

@@ -783,3 +783,15 @@ test.each([
       ),
   );
 });
+
+describe("a RewriteRule that hands on another spelling of the URL", () => {
+  test.each([
+    ["a space as + with [B]", "/rw2/a%20b", "/a+b", { scriptName: "/rw2", pathInfo: "/a b" }],
+    ["a real + beside it", "/rw2/a+b%20c/d", "/a+b+c/d", { scriptName: "/rw2", pathInfo: "/a+b c/d" }],
+    ["an escape decoded twice", "/rw2/a%2520b/c", "/a b/c", { scriptName: "/rw2", pathInfo: "/a%20b/c" }],
+    ["another path altogether", "/rw2/a/b", "/v1/a", { scriptName: "/fp/dump.ts", pathInfo: "/v1/a" }],
+  ])("%s", (_, target, info, wanted) => {
+    const variables = { SCRIPT_NAME: "/fp/dump.ts", PATH_INFO: info, REQUEST_URI: target };
+    expect(findMount(variables, {})).toEqual(wanted);
+  });
+});

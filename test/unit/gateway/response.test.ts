@@ -246,9 +246,24 @@ describe("Content-Length", () => {
       response.start("200", length(3));
       for (const chunk of chunks) response.send(chunk);
       expect(() => response.finishWith(last)).toThrow(/2 bytes .* 3/);
+      // Open, so that the reason can still reach Apache's error log; whoever catches it breaks the response.
+      expect([sink.state, response.isOver, sink.offences]).toEqual(["open", false, []]);
+      response.break();
       expect([sink.state, response.isOver, sink.offences]).toEqual(["broken", true, []]);
     },
   );
+
+  test("a shortfall that is known before the head makes the head close the connection", () => {
+    const known = responseOf();
+    known.response.start("200", length(3));
+    expect(() => known.response.finishWith("ab")).toThrow(/2 bytes/);
+    expect([known.sink.header("connection"), known.sink.body]).toEqual(["close", "ab"]);
+    const late = responseOf();
+    late.response.start("200", length(3));
+    late.response.send("ab");
+    expect(() => late.response.finishWith("")).toThrow(/2 bytes/);
+    expect(late.sink.header("connection")).toBeUndefined();
+  });
 
   test("counts bytes, not characters", () => {
     const { response, sink } = responseOf();

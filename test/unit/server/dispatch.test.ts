@@ -127,7 +127,13 @@ describe("an application that cannot be found or loaded", () => {
       await until("the end", () => started.ends === 1);
       expect([started.sink.statusLine, started.sink.state]).toEqual([status, "complete"]);
       expect(started.sink.body).not.toContain("secret");
-      expect(started.log.lines).toMatchObject([{ level: "error", fields: { err: error, path: "/a" } }]);
+      // What is the client's or the operator's doing needs no stack of ours.
+      const isRefusal = error instanceof LoadError && error.status < 500;
+      expect(started.log.lines).toMatchObject([
+        isRefusal
+          ? { level: "warn", fields: { code: error.code, reason: error.message, path: "/a" } }
+          : { level: "error", fields: { err: error, path: "/a" } },
+      ]);
       expect(started.errorLines).toEqual([expect.stringContaining(error.message)]);
     }
   });
