@@ -265,6 +265,15 @@ describe("daemon", () => {
   });
 });
 
+test("an application that ends the process is told of, and is a failure", async () => {
+  write("exits.ts", ["process.exit(0);", "export const application = 1;"]);
+  const { code, stderr } = await tsgi(["check", "exits.ts"]);
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^tsgi: the application ended this process: process\.exit\(0\)/),
+  ]);
+});
+
 test("dev says where it serves, answers, and ends with exit code 0", async () => {
   const { child, output, ended } = start(["dev", "echo.ts", "--port", "0", "--mount-point", "/m"]);
   await until("the line of dev", () => output.stdout.includes("\n"));
