@@ -72,13 +72,6 @@ export class InputFormatError extends TsgiError {
   }
 }
 
-/** The peer did not do its next step in time. */
-export class PeerTimeoutError extends TsgiError {
-  constructor(message: string) {
-    super(message, { code: "TSGI1006", fault: "peer", status: 408 });
-  }
-}
-
 /** The application broke the contract: a malformed status or header, startResponse called twice, a body that is none. */
 export class ContractError extends TsgiError {
   constructor(message: string, cause?: unknown) {

@@ -29,7 +29,6 @@ export {
   InputTruncatedError,
   LoadError,
   OverloadedError,
-  PeerTimeoutError,
   RequestOverError,
   TsgiError,
 } from "./errors.ts";

@@ -2,22 +2,12 @@
 // Rules: the response has a descriptor of its own, descriptor 1 already is stderr, so that whatever prints cannot spoil
 // the response; this is the path of every CGI request, so it imports no more than it needs.
 
-import { resolve } from "node:path";
 import { messageOf } from "../errors.ts";
-import { parseAppReference } from "../loader/load.ts";
 import { createLog, logLevelOf } from "../log.ts";
 import { cgiVariables, runCgi } from "./cgi.ts";
-import type { EntryArguments } from "./entry-args.ts";
-import { readEntryArguments } from "./entry-args.ts";
-import type { Target } from "./route.ts";
+import { readEntryArguments, targetOf } from "./entry-args.ts";
 
 const log = createLog({ level: logLevelOf(process.env) });
-
-function targetOf(args: EntryArguments): Target {
-  return args.app === undefined
-    ? { kind: "scripts", root: args.scriptRoot }
-    : { kind: "application", reference: parseAppReference(resolve(args.app), process.cwd()) };
-}
 
 async function main(): Promise<number> {
   const [, , outputFd = "1", entry = "", ...argv] = process.argv;
@@ -32,7 +22,7 @@ async function main(): Promise<number> {
     scriptFilename: variables["SCRIPT_FILENAME"],
     query: variables["QUERY_STRING"],
   });
-  return await runCgi({ target: targetOf(args), args, variables, outputFd: Number(outputFd), log });
+  return await runCgi({ target: targetOf(args, process.cwd()), args, variables, outputFd: Number(outputFd), log });
 }
 
 try {

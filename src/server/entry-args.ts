@@ -4,6 +4,8 @@
 
 import { realpathSync } from "node:fs";
 import { ConfigError } from "../errors.ts";
+import { parseAppReference } from "../loader/load.ts";
+import type { Target } from "./route.ts";
 
 export interface EntryArguments {
   /** "file.ts" or "file.ts#export"; undefined when the request chooses the script. */
@@ -80,4 +82,11 @@ export function readEntryArguments(
     cacheDir: options.get("cache-dir"),
     scriptRoot: options.get("script-root"),
   };
+}
+
+/** What the arguments ask to serve; a relative application counts from `cwd`. */
+export function targetOf(args: EntryArguments, cwd: string): Target {
+  return args.app === undefined
+    ? { kind: "scripts", root: args.scriptRoot }
+    : { kind: "application", reference: parseAppReference(args.app, cwd) };
 }

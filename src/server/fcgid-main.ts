@@ -2,17 +2,13 @@
 // Rules: it ends at once on SIGTERM when idle and after its request otherwise, since mod_fcgid stalls a graceful restart
 // of the whole Apache for it; SIGHUP, which prefork sends to the group, changes nothing; without its parent it ends.
 
-import { resolve } from "node:path";
 import { BootError, messageOf } from "../errors.ts";
-import { parseAppReference } from "../loader/load.ts";
 import { createLog, logLevelOf } from "../log.ts";
 import { Background } from "./background.ts";
 import { checkIntervalMs } from "./daemon.ts";
-import type { EntryArguments } from "./entry-args.ts";
-import { readEntryArguments } from "./entry-args.ts";
+import { readEntryArguments, targetOf } from "./entry-args.ts";
 import { FastCgiServer } from "./fastcgi-server.ts";
 import { listen } from "./listen.ts";
-import type { Target } from "./route.ts";
 import { createRouter } from "./route.ts";
 
 const maxParamsBytes = 1024 * 1024;
@@ -25,12 +21,6 @@ const backgroundDeadlineMs = 2000;
 const parentCheckMs = 2000;
 
 const log = createLog({ level: logLevelOf(process.env) });
-
-function targetOf(args: EntryArguments): Target {
-  return args.app === undefined
-    ? { kind: "scripts", root: args.scriptRoot }
-    : { kind: "application", reference: parseAppReference(resolve(args.app), process.cwd()) };
-}
 
 /** Calls `onOrphaned` once when the process that started us is gone. */
 function watchParent(onOrphaned: () => void): void {
@@ -48,7 +38,7 @@ async function main(): Promise<void> {
   const args = readEntryArguments(argv, { entry });
   const { mountPoint, cacheDir } = args;
   const router = createRouter({
-    target: targetOf(args),
+    target: targetOf(args, process.cwd()),
     mountPoint,
     cacheDir,
     checkIntervalMs,

@@ -98,26 +98,26 @@ export const application = () => [odd, manifest.version, require("odd"), require
 
   it("that are links to a workspace folder are the application's own source, TypeScript and all", async () => {
     installed.write(
-      "home/mono/packages/shared/package.json",
-      `{ "name": "shared", "type": "module", "main": "src/index.ts" }`,
+      "home/mono/packages/common/package.json",
+      `{ "name": "common", "type": "module", "main": "src/index.ts" }`,
     );
     installed.write(
-      "home/mono/packages/shared/src/index.ts",
+      "home/mono/packages/common/src/index.ts",
       `import dependency from "dependency";
-export enum Kind { Shared = "shared" }
+export enum Kind { Common = "common" }
 export const where = [import.meta.filename, dependency];`,
     );
-    addTelling("home/mono/packages/shared", "dependency", { main: "nested.js" }, ["nested.js"]);
-    const link = join(installed.root, "home/mono/packages/app/node_modules/shared");
+    addTelling("home/mono/packages/common", "dependency", { main: "nested.js" }, ["nested.js"]);
+    const link = join(installed.root, "home/mono/packages/app/node_modules/common");
     mkdirSync(dirname(link), { recursive: true });
-    symlinkSync("../../shared", link);
+    symlinkSync("../../common", link);
     const file = installed.write(
       "home/mono/packages/app/app.ts",
-      `import { Kind, where } from "shared";
-export const application = () => [Kind.Shared, ...where];`,
+      `import { Kind, where } from "common";
+export const application = () => [Kind.Common, ...where];`,
     );
-    const source = join(installed.root, "home/mono/packages/shared/src/index.ts");
-    expect(await installed.call(file)).toEqual(["shared", source, "nested.js"]);
+    const source = join(installed.root, "home/mono/packages/common/src/index.ts");
+    expect(await installed.call(file)).toEqual(["common", source, "nested.js"]);
     const { inputs } = await installed.load.loadApplication(
       { file, exportName: undefined },
       { cacheDir: installed.cacheDir },
