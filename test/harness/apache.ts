@@ -22,13 +22,13 @@ export interface ApacheOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const baseModules = ["mpm_event", "authz_core", "dir", "alias", "env", "setenvif", "mime"];
+const baseModules = ["authz_core", "dir", "alias", "env", "setenvif", "mime"];
 
 /** Log lines of any Apache that starts and stops. */
 const ordinary = [
-  /AH00489: Apache\/.* configured -- resuming normal operations/u,
+  /AH00(489|163): Apache\/.* configured -- resuming normal operations/u,
   /AH00094: Command line/u,
-  /AH0049[0-9]: caught SIG(TERM|WINCH), shutting down/u,
+  /AH00(49[0-9]|169): caught SIG(TERM|WINCH), shutting down/u,
   /mod_fcgid: process .* exit\(/u,
   /mod_fcgid: server .* started/u,
   /^\s*$/u,
@@ -120,8 +120,19 @@ async function accepts(port: number): Promise<boolean> {
 
 function configuration(options: ApacheOptions, root: string, port: number): string {
   const account = apacheAccount();
-  const modules = [...baseModules, ...(options.modules ?? [])];
   const threads = options.threadsPerChild ?? 64;
+  // mod_cgi forks: it belongs to prefork, and its children can crash as they stop under a threaded MPM.
+  const isForking = options.modules?.includes("cgi") === true;
+  const modules = [isForking ? "mpm_prefork" : "mpm_event", ...baseModules, ...(options.modules ?? [])];
+  const processes = isForking
+    ? `StartServers 4\nServerLimit 64\nMaxRequestWorkers 64`
+    : `StartServers 1
+ServerLimit 1
+ThreadLimit ${threads}
+ThreadsPerChild ${threads}
+MaxRequestWorkers ${threads}
+MinSpareThreads 1
+MaxSpareThreads ${threads}`;
   const documentRoot = options.documentRoot ?? join(root, "htdocs");
   const own = typeof options.config === "string" ? options.config : options.config({ port, root });
   return `ServerRoot "${root}"
@@ -134,13 +145,7 @@ LogLevel warn
 Timeout 30
 ${loadModules(modules)}
 ${account === undefined ? "" : `User ${account.name}\nGroup ${account.group}`}
-StartServers 1
-ServerLimit 1
-ThreadLimit ${threads}
-ThreadsPerChild ${threads}
-MaxRequestWorkers ${threads}
-MinSpareThreads 1
-MaxSpareThreads ${threads}
+${processes}
 TypesConfig /dev/null
 DocumentRoot "${documentRoot}"
 <Directory />
