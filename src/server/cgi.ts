@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { ClientGoneError, ContractError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import type { Log } from "../spec.ts";
-import { Background } from "./background.ts";
+import { Background, deadline } from "./background.ts";
 import { CgiOutput } from "./cgi-output.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
@@ -119,10 +119,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
 }
 
 async function within(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
+  const { promise: expired, cancel } = deadline(ms);
   await Promise.race([work, expired]);
-  clearTimeout(timer);
+  cancel();
 }

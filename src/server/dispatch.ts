@@ -117,7 +117,7 @@ class Dispatch {
   }
 
   #createEnviron(route: Route, exchange: Exchange, input: RequestInput): Environ {
-    const { service, fields } = { service: this.#service, fields: () => ({ request_id: this.#requestId }) };
+    const service = this.#service;
     return createEnviron(this.#incoming.variables, {
       transport: service.transport,
       input,
@@ -130,7 +130,7 @@ class Dispatch {
       waitUntil: service.background.add,
       lazy: {
         signal: () => exchange.signal,
-        log: () => service.log.child(fields()),
+        log: () => service.log.child({ request_id: this.#requestId }),
       },
     });
   }
