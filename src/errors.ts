@@ -86,6 +86,21 @@ export class RequestOverError extends TsgiError {
   }
 }
 
+/** The request took longer than `--request-timeout` allows. Answers 504 while the head has not been sent. */
+export class RequestTimeoutError extends TsgiError {
+  /** How long it had been running, ms. */
+  readonly elapsedMs: number;
+
+  constructor(timeoutMs: number, elapsedMs: number) {
+    super(`the request was not answered within ${timeoutMs} ms`, {
+      code: "TSGI2003",
+      fault: "application",
+      status: 504,
+    });
+    this.elapsedMs = elapsedMs;
+  }
+}
+
 export type LoadFailure = "not-found" | "no-export" | "failed-inside" | "compile" | "refused";
 
 const loadFailures: Readonly<Record<LoadFailure, { code: string; fault: Fault; status: number }>> = {
@@ -127,6 +142,13 @@ export class BootError extends TsgiError {
 export class OverloadedError extends TsgiError {
   constructor(message: string) {
     super(message, { code: "TSGI3103", fault: "operator", status: 503 });
+  }
+}
+
+/** The process stops, and the request has not ended in the time that was left. Answers 503 with Retry-After. */
+export class StoppingError extends TsgiError {
+  constructor(message = "the server stops, and the request had not ended in time") {
+    super(message, { code: "TSGI3104", fault: "operator", status: 503 });
   }
 }
 

@@ -34,3 +34,5 @@ export {
 } from "./errors.ts";
 export type { Fault, LoadFailure } from "./errors.ts";
 export { decodeText, encodeText } from "./gateway/text.ts";
+export { defineConfig } from "./config/define.ts";
+export type { ConfigOptions, GroupOptions } from "./config/define.ts";

@@ -9,7 +9,7 @@ import type { Directive } from "./directives.ts";
 import { blank, line, note } from "./directives.ts";
 import { fcgidSite } from "./fcgid.ts";
 import { htaccessCgi, htaccessFcgid, htaccessProxy, shellWord } from "./htaccess.ts";
-import { backendOf, proxyFcgiSite } from "./proxy-fcgi.ts";
+import { backendOf, proxyFcgiGroups, proxyFcgiSite } from "./proxy-fcgi.ts";
 import type { Site } from "./site.ts";
 import { programArguments, referenceText } from "./site.ts";
 
@@ -26,6 +26,23 @@ export interface PresetOptions {
   /** The folder with `node`: the programs find it on the PATH. */
   readonly nodeFolder: string;
   readonly cacheDir: string | undefined;
+  /** The configuration file of the daemon, absolute; undefined when its command says everything. */
+  readonly configFile?: string | undefined;
+}
+
+/** A group of processes of the daemon, and what it serves. */
+export interface GroupSites {
+  readonly name: string;
+  readonly listen: ListenAddress;
+  /** Where each is mounted, with nothing else of a site. */
+  readonly mounts: readonly Pick<Site, "target" | "mountPoint">[];
+}
+
+export interface GroupsOptions extends Pick<PresetOptions, "programs"> {
+  readonly groups: readonly GroupSites[];
+  readonly documentRoot: string | undefined;
+  /** The configuration file of the daemon, absolute. */
+  readonly configFile: string;
 }
 
 export function isPresetName(text: string): text is PresetName {
@@ -36,26 +53,26 @@ function programCommand(program: string, { site, programs, cacheDir }: PresetOpt
   return [`${programs}/${program}`, ...programArguments(site, cacheDir)];
 }
 
-function daemonCommand({ site, listen, programs, cacheDir }: PresetOptions): string[] {
+function daemonCommand({ site, listen, programs, cacheDir, configFile }: PresetOptions): string[] {
+  if (configFile !== undefined) return [`${programs}/tsgi`, "daemon", "--config", configFile];
   const target = site.target.kind === "application" ? referenceText(site.target) : site.target.root;
   const command = [`${programs}/tsgi`, "daemon", target, "--listen", formatListenAddress(listen)];
   if (cacheDir !== undefined) command.push("--cache-dir", cacheDir);
   return command;
 }
 
+function daemonNote(command: readonly string[]): Directive {
+  return note(
+    [
+      "For a server or a <VirtualHost>. Modules: proxy proxy_fcgi alias dir mime env setenvif rewrite.",
+      "Keep the daemon running, with a socket that Apache's user may open:",
+      `    ${command.map(shellWord).join(" ")}`,
+    ].join("\n"),
+  );
+}
+
 function proxyFcgi(options: PresetOptions): Directive[] {
-  const daemon = daemonCommand(options).map(shellWord).join(" ");
-  return [
-    note(
-      [
-        "For a server or a <VirtualHost>. Modules: proxy proxy_fcgi alias dir mime env setenvif rewrite.",
-        "Keep the daemon running, with a socket that Apache's user may open:",
-        `    ${daemon}`,
-      ].join("\n"),
-    ),
-    blank,
-    ...proxyFcgiSite(options.site, backendOf(options.listen)),
-  ];
+  return [daemonNote(daemonCommand(options)), blank, ...proxyFcgiSite(options.site, backendOf(options.listen))];
 }
 
 function fcgid(options: PresetOptions): Directive[] {
@@ -124,4 +141,42 @@ export function preset(name: PresetName, options: PresetOptions): Directive[] {
       requireApplication(name, options);
       return htaccessProxy(backendOf(options.listen), options.site.mountPoint, daemonCommand(options));
   }
+}
+
+function checkMounts(groups: readonly GroupSites[]): void {
+  const owners = new Map<string, string>();
+  const issues: string[] = [];
+  for (const { name, mounts } of groups) {
+    for (const { mountPoint } of mounts) {
+      const owner = owners.get(mountPoint);
+      const place = mountPoint === "" ? "/" : mountPoint;
+      if (owner !== undefined) {
+        issues.push(
+          `groups.${owner} and groups.${name} are both mounted at ${place}: give each a mountPoint of its own`,
+        );
+      }
+      owners.set(mountPoint, name);
+    }
+  }
+  if (issues.length > 0) throw new ConfigError(issues);
+}
+
+/**
+ * The directives for all groups of a configuration file. Only a daemon has groups, so there is one mode for them. Throws
+ * ConfigError for options that do not go together.
+ */
+export function groupsPreset(name: PresetName, options: GroupsOptions): Directive[] {
+  const { groups, documentRoot, programs, configFile } = options;
+  if (name !== "proxy_fcgi") {
+    const mounts = groups.reduce((count, group) => count + group.mounts.length, 0);
+    throw new ConfigError([`${name} is for one application, and ${configFile} has ${mounts}: name one of them`]);
+  }
+  checkMounts(groups);
+  const proxied = groups.map((group) => ({
+    name: group.name,
+    backend: backendOf(group.listen),
+    sites: group.mounts.map((mount) => ({ ...mount, documentRoot })),
+  }));
+  const note = daemonNote([`${programs}/tsgi`, "daemon", "--config", configFile]);
+  return [note, blank, ...proxyFcgiGroups(proxied, documentRoot)];
 }

@@ -6,11 +6,12 @@ import { createHash } from "node:crypto";
 import type { ListenAddress } from "../config/address.ts";
 import { ConfigError } from "../errors.ts";
 import type { Directive } from "./directives.ts";
-import { blank, block, line } from "./directives.ts";
+import { blank, block, line, note } from "./directives.ts";
 import { scriptPattern } from "./published.ts";
 import type { Site } from "./site.ts";
 import {
   documentRoot,
+  longestFirst,
   noTypeOfScripts,
   passAuthorization,
   rawUrl,
@@ -67,7 +68,8 @@ const workerSettings = ["enablereuse=on", "flushpackets=on", `timeout=${silenceS
 const workerWhy = [
   "enablereuse: connections to the daemon are kept; ttl: but not longer than the daemon keeps them.",
   "flushpackets: what the application writes is sent at once. timeout: seconds without a byte.",
-];
+].join("\n");
+const nocanonWhy = "nocanon: the path is not decoded and encoded again; with a query it needs GENERIC.";
 
 const genericBackend = line(
   "ProxyFCGIBackendType",
@@ -75,48 +77,119 @@ const genericBackend = line(
   "Variables as they are, without the changes that PHP-FPM expects.",
 );
 
-function applicationSite(site: Site, backend: Backend): Directive[] {
-  const place = site.mountPoint === "" ? "/" : site.mountPoint;
-  const target = site.mountPoint === "" ? `${backend.url}/` : backend.url;
-  return [
-    line(
-      "ProxyPass",
-      [place, target, "nocanon", ...workerSettings],
-      [...workerWhy, "nocanon: the path is not decoded and encoded again; with a query it needs GENERIC."].join("\n"),
-    ),
-    block(
-      "Location",
-      [place],
-      [
-        genericBackend,
-        passAuthorization,
-        line("SetEnv", ["TSGI_MOUNT_POINT", place], "ProxyPass does not say where the application is mounted."),
-      ],
-    ),
-  ];
+/** A section for what is mounted at "" or "/x". */
+function atMount(mountPoint: string, body: readonly Directive[]): Directive {
+  return block("Location", [mountPoint === "" ? "/" : mountPoint], body);
 }
 
-function scriptsSite(site: Site, root: string, backend: Backend): Directive[] {
-  const run = block(
+/** ProxyPass for an application; `settings` are those of a worker that is not declared elsewhere. */
+function passTo(mountPoint: string, backend: Backend, settings: readonly string[], why: string): Directive {
+  const [place, target] = mountPoint === "" ? ["/", `${backend.url}/`] : [mountPoint, backend.url];
+  return line("ProxyPass", [place, target, "nocanon", ...settings], why);
+}
+
+function applicationSection(mountPoint: string): Directive {
+  const variable = line(
+    "SetEnv",
+    ["TSGI_MOUNT_POINT", mountPoint === "" ? "/" : mountPoint],
+    "ProxyPass does not say where the application is mounted.",
+  );
+  return atMount(mountPoint, [genericBackend, passAuthorization, variable]);
+}
+
+function scriptsSection(backend: Backend): Directive {
+  return block(
     "FilesMatch",
     [scriptPattern],
     [noTypeOfScripts, genericBackend, passAuthorization, line("SetHandler", [`proxy:${backend.url}`])],
     "TypeScript files are applications: run by the daemon, never sent.",
   );
+}
+
+function siteOf(site: Site, backend: Backend): Directive[] {
+  const { target, mountPoint } = site;
+  if (target.kind === "application") {
+    const why = [workerWhy, nocanonWhy].join("\n");
+    return [passTo(mountPoint, backend, workerSettings, why), applicationSection(mountPoint)];
+  }
   return [
-    block("Proxy", [`${backend.origin}/`], [line("ProxySet", workerSettings, workerWhy.join("\n"))]),
-    ...scriptFolder(site, root, [run]),
+    block("Proxy", [`${backend.origin}/`], [line("ProxySet", workerSettings, workerWhy)]),
+    ...scriptFolder(site, target.root, [scriptsSection(backend)]),
   ];
 }
 
 /** A site whose requests go to the daemon behind `backend`, for a server or a virtual host. */
 export function proxyFcgiSite(site: Site, backend: Backend): Directive[] {
-  const { target } = site;
+  return [...rawUrl(), trustContentLength(), blank, ...documentRoot(site), ...siteOf(site, backend)];
+}
+
+/** Sites that a group of processes serves at one address. */
+export interface ProxiedGroup {
+  readonly name: string;
+  readonly backend: Backend;
+  readonly sites: readonly Site[];
+}
+
+interface ProxiedSite extends Site {
+  readonly group: ProxiedGroup;
+}
+
+function declareWorkers(groups: readonly ProxiedGroup[]): Directive[] {
+  return [
+    note(`A worker of Apache's for each group of processes.\n${workerWhy}`),
+    ...groups.map(({ name, backend }) =>
+      block("Proxy", [backend.url], [line("ProxySet", workerSettings)], `Group ${name}.`),
+    ),
+  ];
+}
+
+function isBelow(mountPoint: string, other: string): boolean {
+  return mountPoint !== other && mountPoint.startsWith(`${other}/`);
+}
+
+/** Which requests go where. Apache takes the first line that fits, so `sites` come with the longest mount point first. */
+function passLines(sites: readonly ProxiedSite[]): Directive[] {
+  const lines = sites.flatMap((site) => {
+    const { mountPoint, target, group } = site;
+    if (target.kind === "application") return [passTo(mountPoint, group.backend, [], `Group ${group.name}.`)];
+    const why = `Group ${group.name}: a folder, whose files Apache looks for itself.`;
+    return isInApplication(site, sites) ? [line("ProxyPass", [mountPoint, "!"], why)] : [];
+  });
+  return [
+    note(`The longest mount points come first, since Apache takes the first that fits.\n${nocanonWhy}`),
+    ...lines,
+  ];
+}
+
+function isInApplication(site: Site, sites: readonly Site[]): boolean {
+  return sites.some(({ target, mountPoint }) => target.kind === "application" && isBelow(site.mountPoint, mountPoint));
+}
+
+/** What holds at a mount point. A later section goes before an earlier one, so the longest mount point comes last. */
+function sections(sites: readonly ProxiedSite[]): Directive[] {
+  return sites.toReversed().flatMap((site) => {
+    const { target, mountPoint, group } = site;
+    if (target.kind === "application") return [applicationSection(mountPoint)];
+    const why = "The application around it is mounted elsewhere.";
+    const apart = isInApplication(site, sites)
+      ? [atMount(mountPoint, [line("UnsetEnv", ["TSGI_MOUNT_POINT"], why)])]
+      : [];
+    return [...apart, ...scriptFolder(site, target.root, [scriptsSection(group.backend)])];
+  });
+}
+
+/** Several sites of several groups of processes; their mount points differ, and their document root is the same. */
+export function proxyFcgiGroups(groups: readonly ProxiedGroup[], root: string | undefined): Directive[] {
+  const sites = longestFirst(groups.flatMap((group) => group.sites.map((site) => ({ ...site, group }))));
   return [
     ...rawUrl(),
     trustContentLength(),
     blank,
-    ...documentRoot(site),
-    ...(target.kind === "application" ? applicationSite(site, backend) : scriptsSite(site, target.root, backend)),
+    ...documentRoot({ documentRoot: root }),
+    ...declareWorkers(groups),
+    blank,
+    ...passLines(sites),
+    blank,
+    ...sections(sites),
   ];
 }

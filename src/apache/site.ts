@@ -77,7 +77,7 @@ function filesFirst(root: string): Directive[] {
 }
 
 /** The document root, when there is one. */
-export function documentRoot(site: Site): Directive[] {
+export function documentRoot(site: Pick<Site, "documentRoot">): Directive[] {
   const root = site.documentRoot?.replace(/(?<=.)\/+$/, "");
   if (root === undefined) return [];
   return [
@@ -87,6 +87,11 @@ export function documentRoot(site: Site): Directive[] {
     ...filesFirst(root),
     blank,
   ];
+}
+
+/** Sites in an order in which the first whose mount point fits is the right one. */
+export function longestFirst<Mounted extends Pick<Site, "mountPoint">>(sites: readonly Mounted[]): Mounted[] {
+  return sites.toSorted((one, other) => other.mountPoint.length - one.mountPoint.length);
 }
 
 function servedFolder(indexes: readonly string[]): Directive[] {

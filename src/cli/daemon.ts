@@ -1,15 +1,19 @@
 // `tsgi daemon`: the FastCGI daemon, for an Apache that is configured elsewhere.
 
 import type { Command } from "commander";
-import { formatListenAddress } from "../config/address.ts";
+import type { ServerConfig } from "../config/groups.ts";
 import type { SettingName } from "../config/settings.ts";
-import { BootError, ConfigError } from "../errors.ts";
 import { createLog } from "../log.ts";
-import { addSettings, readConfig } from "./options.ts";
+import { activatedSockets, socketsOfGroups } from "../supervisor/activation.ts";
+import { addSettings } from "./options.ts";
+import { readServerConfig } from "./server-config.ts";
 import { StopRequest } from "./signals.ts";
-import { serverTarget, siteTarget } from "./target.ts";
+import { findScriptFile, parseAppReference } from "../loader/load.ts";
+import { realFolder } from "./target.ts";
+import { packageVersion } from "./version.ts";
 
 const names = [
+  "configFile",
   "listen",
   "socketMode",
   "socketGroup",
@@ -17,6 +21,31 @@ const names = [
   "scriptRoot",
   "mountPoint",
   "cacheDir",
+  "processes",
+  "maxConcurrency",
+  "queueLimit",
+  "queueTimeoutMs",
+  "requestTimeoutMs",
+  "deadlockTimeoutMs",
+  "startupTimeoutMs",
+  "gracefulTimeoutMs",
+  "shutdownTimeoutMs",
+  "maximumRequests",
+  "restartIntervalMs",
+  "inactivityTimeoutMs",
+  "ignoreActivity",
+  "memoryLimitBytes",
+  "maxOldSpaceSize",
+  "nodeOptions",
+  "user",
+  "group",
+  "umask",
+  "home",
+  "processTitle",
+  "reload",
+  "touchFile",
+  "control",
+  "pidFile",
   "maxParamsBytes",
   "maxConnections",
   "paramsTimeoutMs",
@@ -24,41 +53,64 @@ const names = [
   "logLevel",
 ] as const satisfies readonly SettingName[];
 
-/** How long running requests may take after the signal, ms. */
-const closeMs = 10_000;
+/** Sockets that a service manager opened take the place of the groups' own. Throws BootError. */
+function withActivatedSockets(config: ServerConfig): ServerConfig {
+  const sockets = activatedSockets(process.env, process.pid);
+  const byGroup = socketsOfGroups(
+    config.groups.map(({ name }) => name),
+    sockets,
+  );
+  const groups = config.groups.map((group) => {
+    const fd = byGroup.get(group.name);
+    return fd === undefined ? group : { ...group, listen: { kind: "fd" as const, fd } };
+  });
+  return { ...config, groups };
+}
 
-/** Becomes another user for good, before anything of the application is read. Throws BootError. */
-async function becomeUser(name: string): Promise<void> {
-  const { lookUp } = await import("../server/httpd/account.ts");
-  const account = lookUp(name);
-  if (account === undefined) throw new BootError(`--user: there is no user ${JSON.stringify(name)}`);
-  if (process.getuid?.() === account.uid) return;
-  if (process.getuid?.() !== 0) throw new BootError("--user: only root can become another user");
-  process.setgroups?.([...account.groups]);
-  process.setgid?.(account.gid);
-  process.setuid?.(account.uid);
-  delete process.env["HOME"];
+/** What can be seen to be missing without running anything. Throws LoadError or BootError. */
+function checkApplications(config: ServerConfig): void {
+  for (const { applications, scriptRoot } of config.groups) {
+    if (scriptRoot !== undefined) realFolder(scriptRoot);
+    for (const { app } of applications) findScriptFile(parseAppReference(app, process.cwd()).file);
+  }
+}
+
+/** Reloads on SIGHUP, which without a terminal means nothing else, and on SIGUSR2, as PHP-FPM does. */
+function reloadOnSignals(reload: () => Promise<unknown>): void {
+  const signals: NodeJS.Signals[] = process.stdin.isTTY ? ["SIGUSR2"] : ["SIGHUP", "SIGUSR2"];
+  for (const signal of signals) process.on(signal, () => void reload());
+  process.on("SIGUSR1", () => {}); // or Node would open its debugger
 }
 
 async function run(app: string | undefined, command: Command): Promise<number> {
-  const config = readConfig(command, names);
-  const target = serverTarget(siteTarget(app, config.scriptRoot));
-  if (config.listen === undefined) {
-    throw new ConfigError(["--listen is needed, for example --listen unix:/run/tsgi/app.sock"]);
-  }
-  const { user, withParent } = command.opts<{ user?: string; withParent?: boolean }>();
-  if (user !== undefined) await becomeUser(user);
-  // A terminal that closes ends what was started in it; without one SIGHUP says nothing.
+  // A terminal that closes ends what was started in it; without one SIGHUP means reload.
   const stop = new StopRequest(process.stdin.isTTY ? [] : ["SIGHUP"]);
-  if (withParent === true) process.stdin.on("close", () => stop.ask("SIGTERM")).resume();
+  const config = withActivatedSockets(await readServerConfig(command, names, app));
+  checkApplications(config);
+  if (command.opts<{ withParent?: boolean }>().withParent === true) {
+    process.stdin.on("close", () => stop.ask("SIGTERM")).resume();
+  }
+  process.title = config.groups[0]?.processTitle ?? "tsgi: supervisor";
   const log = createLog({ level: config.logLevel });
-  process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught error outside a request"));
-  const { startDaemon } = await import("../server/daemon.ts");
-  const daemon = await startDaemon({ ...config, listen: config.listen, target, log });
-  process.stdout.write(`tsgi: listening on ${formatListenAddress(daemon.address)}\n`);
-  await stop.asked;
-  await Promise.race([daemon.close(closeMs), stop.askedAgain]);
-  return 0;
+  const { Supervisor } = await import("../supervisor/supervisor.ts");
+  const supervisor = new Supervisor({ config, log, version: packageVersion() });
+  reloadOnSignals(() => supervisor.reload());
+  void stop.asked.then(() => supervisor.stop());
+  void stop.askedAgain.then(() => supervisor.kill());
+  try {
+    const started = supervisor.start();
+    const addresses = await Promise.race([started, supervisor.stopAsked]);
+    if (addresses === undefined) {
+      void started.catch(() => {}); // what a start says that was called off
+      return 0;
+    }
+    for (const address of addresses) process.stdout.write(`tsgi: listening on ${address}\n`);
+    await supervisor.stopAsked;
+    return 0;
+  } finally {
+    await supervisor.stop();
+    await supervisor.close();
+  }
 }
 
 export function configure(command: Command): void {
@@ -67,7 +119,6 @@ export function configure(command: Command): void {
     "application (file.ts or file.ts#export), or a folder whose scripts are chosen per request",
   );
   addSettings(command, names)
-    .option("--user <name>", "become this user first; only root can")
     .option("--with-parent", "stop when standard input closes, as it does when the parent process dies")
     .addHelpText("after", "\nExample:\n  $ tsgi daemon app.ts --listen unix:/run/tsgi/app.sock --socket-group www-data")
     .action(async (app: string | undefined) => {

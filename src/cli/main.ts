@@ -2,9 +2,9 @@
 // Rules: a command's module is loaded when it is the one asked for; an error is one line on stderr, or one for each
 // problem of the settings; exit codes are 0 for fine, 1 for failed, 2 for wrong usage.
 
-import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
 import { ConfigError, messageOf, TsgiError } from "../errors.ts";
+import { packageVersion } from "./version.ts";
 
 interface CommandModule {
   configure(command: Command): void;
@@ -25,6 +25,12 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => import("./setup-server.ts"),
   },
   daemon: { summary: "run the FastCGI daemon for an Apache of yours", load: () => import("./daemon.ts") },
+  reload: {
+    summary: "have a running daemon start its application anew, without a lost request",
+    load: () => import("./reload.ts"),
+  },
+  stop: { summary: "end a running daemon when its last request ended", load: () => import("./stop.ts") },
+  status: { summary: "show how a running daemon is", load: () => import("./status.ts") },
   dev: { summary: "serve HTTP without Apache, for development", load: () => import("./dev.ts") },
   config: { summary: "print Apache configuration", load: () => import("./config.ts") },
   check: { summary: "load an application and say what was found", load: () => import("./check.ts") },
@@ -37,15 +43,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
 const exitFailed = 1;
 const exitUsage = 2;
 
-function version(): string {
-  const manifest = createRequire(import.meta.url)("../../package.json") as { version: string };
-  return manifest.version;
-}
-
 async function createProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command("tsgi")
     .description("Runs TypeScript web applications behind Apache httpd.")
-    .version(version(), "-V, --version", "print the version")
+    .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .addHelpText("after", "\nExample:\n  $ tsgi start-server app.ts --port 8000")
     .configureOutput({ outputError: (text, write) => write(`tsgi: ${oneLine(text)}\n`) })

@@ -1,16 +1,26 @@
-// Command-line options from the table of settings, and the Config that they and the environment make.
+// Command-line options from the table of settings, and the Config that they, the environment and the configuration file make.
 
 import type { Command } from "commander";
 import { Option } from "commander";
-import { loadConfig } from "../config/load.ts";
-import type { Config, Setting, SettingName } from "../config/settings.ts";
+import type { ConfigFile } from "../config/file.ts";
+import type { ConfigSources } from "../config/load.ts";
+import { loadConfig, resolveConfig } from "../config/load.ts";
+import type { Setting } from "../config/setting.ts";
+import type { Config, SettingName } from "../config/settings.ts";
 import { settings } from "../config/settings.ts";
+import { ConfigError } from "../errors.ts";
+import { readConfigFile } from "./config-file.ts";
 
 function optionFor(name: SettingName): Option {
   const setting: Setting<unknown> = settings[name];
   const { flag, placeholder, env, help, defaultText } = setting;
   const notes = [defaultText === undefined ? [] : `default: ${defaultText}`, `env: ${env}`].flat().join(", ");
-  return new Option(placeholder === undefined ? `--${flag}` : `--${flag} <${placeholder}>`, `${help} (${notes})`);
+  const option = new Option(
+    placeholder === undefined ? `--${flag}` : `--${flag} <${placeholder}>`,
+    `${help} (${notes})`,
+  );
+  if (setting.parseItems === undefined) return option;
+  return option.argParser((text, earlier: readonly string[] | undefined) => [...(earlier ?? []), text]);
 }
 
 /** Adds the options for some settings to a command. */
@@ -19,12 +29,39 @@ export function addSettings(command: Command, names: readonly SettingName[]): Co
   return command;
 }
 
+/** What the command line and the environment say about some settings. */
+export function givenSettings(command: Command, names: readonly SettingName[]): ConfigSources {
+  const given: Record<string, string | boolean | readonly string[] | undefined> = command.opts();
+  const flags = names.map((name): [SettingName, string | readonly string[] | undefined] => {
+    const value = given[optionFor(name).attributeName()];
+    return [name, typeof value === "boolean" ? String(value) : value];
+  });
+  return { flags: Object.fromEntries(flags), env: process.env, names };
+}
+
 /** The Config for what commander parsed and the environment. Throws ConfigError. */
 export function readConfig(command: Command, names: readonly SettingName[]): Config {
-  const given: Record<string, string | boolean | undefined> = command.opts();
-  const flags = names.map((name): [SettingName, string | undefined] => {
-    const value = given[optionFor(name).attributeName()];
-    return [name, value === undefined ? undefined : String(value)];
-  });
-  return loadConfig({ flags: Object.fromEntries(flags), env: process.env, names });
+  return loadConfig(givenSettings(command, names));
+}
+
+/**
+ * The configuration file of a command that has "configFile" among its settings: the one that is named, or that of the working
+ * folder. Throws ConfigError, and BootError or LoadError for a file that cannot be read.
+ */
+export async function findConfigFile({ flags, env, names }: ConfigSources): Promise<ConfigFile | undefined> {
+  if (!names.includes("configFile")) return undefined;
+  const { configFile, cacheDir } = resolveConfig({ flags, env, names: ["configFile", "cacheDir"] }).config;
+  const source = flags.configFile === undefined ? settings.configFile.env : `--${settings.configFile.flag}`;
+  const named = configFile === undefined ? undefined : { source, file: configFile };
+  return await readConfigFile({ named, folder: process.cwd(), cacheDir });
+}
+
+/** As readConfig, with the top level of the configuration file below flags and environment. Throws ConfigError. */
+export async function readSettings(command: Command, names: readonly SettingName[]): Promise<Config> {
+  const given = givenSettings(command, names);
+  const file = await findConfigFile(given);
+  const { config, issues } = resolveConfig({ ...given, file: file?.top.values });
+  const all = [...(file?.issues ?? []), ...issues];
+  if (all.length > 0) throw new ConfigError(all);
+  return config;
 }

@@ -100,7 +100,7 @@ export class RequestInput implements InputStream {
     this.#notify();
   }
 
-  /** The request is over: what is left is dropped, the producer is set free, every later read throws. */
+  /** The request is over: what is left is dropped, the producer is set free, every later read throws why. */
   close(): void {
     this.#queue = [];
     this.#first = 0;
@@ -226,7 +226,7 @@ export class RequestInput implements InputStream {
   /** The next bytes, or undefined at the end. */
   async #next(): Promise<Buffer | undefined> {
     for (;;) {
-      if (this.#isClosed) throw new RequestOverError("wsgi.input");
+      if (this.#isClosed) throw this.#error ?? new RequestOverError("wsgi.input");
       const chunk = this.#takeFirst();
       if (chunk !== undefined) {
         if (this.#queuedBytes <= lowWaterBytes) this.#resume();

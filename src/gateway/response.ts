@@ -52,6 +52,7 @@ export class Response {
   #declared: number | undefined;
   #isHeadSent = false;
   #isOver = false;
+  #overReason: Error | undefined;
   #sentBytes = 0;
   #hasExcess = false;
 
@@ -83,7 +84,9 @@ export class Response {
   }
 
   readonly start: StartResponse = (status, headers, excInfo) => {
-    if (this.#isOver) throw new ContractError("startResponse was called after the response had ended");
+    if (this.#isOver) {
+      throw this.#overReason ?? new ContractError("startResponse was called after the response had ended");
+    }
     const isAgain = this.#head !== undefined;
     if (isAgain && (excInfo === undefined || excInfo === null)) {
       throw new ContractError("startResponse was called twice; the second time needs the error as third argument");
@@ -128,6 +131,11 @@ export class Response {
     const closes = isShort && !this.#isHeadSent;
     this.#sendData(closes ? closing(head) : head, chunk, !isShort);
     if (isShort) throw shortBody(total, this.#declared);
+  }
+
+  /** The response was ended by us: `startResponse` tells an application that comes late why. */
+  explain(reason: Error): void {
+    this.#overReason = reason;
   }
 
   /** Ends the response without a complete body. */

@@ -1,8 +1,10 @@
 // One request through one application: the policy of PEP 3333's server side.
 // Rules: a failure before the head is a page without details, after it the response is broken; a client that went away
-// is no failure; the body is closed exactly once on every path; the boundary reports a failure once. A body that is
-// there at once takes a path without promises. Knows no transport: the server gives sink and reporting.
+// is no failure; a request that is given up is one, and what the application makes of it is none; the body is closed
+// exactly once on every path; the boundary reports a failure once. A body that is there at once takes a path without
+// promises. Knows no transport: the server gives sink and reporting.
 
+import type { TsgiError } from "../errors.ts";
 import { ClientGoneError, ContractError, RequestOverError } from "../errors.ts";
 import type { Application, Body, Chunk, Environ, Write } from "../spec.ts";
 import { BodySource, byteLengthOf, checkBody, checkChunk, isChunk, knownLengthOf, wholeOf } from "./body.ts";
@@ -46,12 +48,22 @@ function sourceOf(body: Body): BodySource | undefined {
   return isChunk(body) || (Array.isArray(body) && !("close" in body)) ? undefined : new BodySource(body);
 }
 
+/** Whether a failure is what an application makes of its request being given up. */
+function isDueTo(error: unknown, reason: Error | undefined): boolean {
+  if (reason === undefined || !(error instanceof Error)) return false;
+  const { cause, name } = error;
+  return error === reason || cause === reason || name === "AbortError" || error instanceof RequestOverError;
+}
+
 export class Exchange {
   readonly #parts: ExchangeParts;
   readonly #response: Response;
   #requestId = "";
   #source: BodySource | undefined;
+  /** Why the request was given up, by the client or by us. */
   #gone: Error | undefined;
+  /** Who waits for the peer to take more. */
+  #writers: Set<(reason: Error) => void> | undefined;
   #controller: AbortController | undefined;
   #isEnded = false;
 
@@ -104,13 +116,24 @@ export class Exchange {
     this.#fail(error);
   }
 
-  /** The peer has gone, or a deadline has passed: the signal fires, waiting reads and writes end, the body is closed. */
+  /** The peer has gone: the signal fires, waiting reads and writes end, the body is closed. */
   abort(reason: Error): void {
     if (this.#isEnded || this.#gone !== undefined) return;
-    this.#gone = reason;
-    this.#parts.input.fail(reason);
-    this.#controller?.abort(reason);
+    this.#stop(reason);
     if (this.#source !== undefined) this.#close(this.#source);
+  }
+
+  /**
+   * Ends a request that takes too long, in this call: the signal fires, waiting reads and writes fail with the reason,
+   * then the client gets the reason's status as a page, or a broken response where the head was sent. What the
+   * application does of it later is silent.
+   */
+  expire(reason: TsgiError): void {
+    if (this.#isEnded || this.#gone !== undefined) return;
+    this.#stop(reason);
+    this.#response.explain(reason);
+    this.#reportFailure(reason);
+    this.#end();
   }
 
   /** An error that nobody caught, in a process that serves this request alone: it is this request's failure. */
@@ -120,11 +143,11 @@ export class Exchange {
 
   readonly #write: Write = (chunk: Chunk): Promise<void> => {
     try {
-      if (this.#isEnded) throw new RequestOverError("write");
       if (this.#gone !== undefined) throw this.#gone;
+      if (this.#isEnded) throw new RequestOverError("write");
       checkChunk(chunk, 0);
       if (this.#response.send(chunk)) return done;
-      const drained = this.#parts.sink.drained();
+      const drained = this.#drained();
       drained.catch(ignore); // an application may not wait for it
       return drained;
     } catch (error) {
@@ -169,7 +192,7 @@ export class Exchange {
           break;
         }
         checkChunk(value, index);
-        if (!this.#sendIfAny(value)) await this.#parts.sink.drained();
+        if (!this.#sendIfAny(value)) await this.#drained();
       }
       this.#parts.errors.flush();
       this.#response.finishWith("");
@@ -179,28 +202,55 @@ export class Exchange {
     }
   }
 
+  /** Settles when the peer can take more; rejects when the request is given up. */
+  #drained(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#writers ??= new Set();
+      this.#writers.add(reject);
+      const settled = (): unknown => this.#writers?.delete(reject);
+      this.#parts.sink.drained().then(resolve, reject).finally(settled).catch(ignore);
+    });
+  }
+
   /** An empty chunk may come before startResponse: it asks for nothing to be sent. */
   #sendIfAny(chunk: Chunk): boolean {
     return chunk.length === 0 || this.#response.send(chunk);
   }
 
   readonly #fail = (error: unknown): void => {
-    const { observer } = this.#parts;
-    if (this.#isEnded) {
-      if (this.#gone === undefined) observer.warned("the application failed after its response had ended", error);
-      return;
-    }
-    const wasHeadSent = this.#response.isHeadSent;
-    if (this.#gone !== undefined || error instanceof ClientGoneError) {
+    if (this.#isEnded) this.#failLate(error);
+    else if (this.#gone !== undefined || error instanceof ClientGoneError) {
       this.#gone ??= error instanceof Error ? error : new ClientGoneError();
       if (!this.#response.isOver) this.#response.break();
+      this.#end();
     } else {
-      observer.failed(error, wasHeadSent);
-      this.#parts.errors.flush();
-      if (!this.#response.isOver) this.#answerFailure(error, wasHeadSent);
+      this.#reportFailure(error);
+      this.#end();
     }
-    this.#end();
   };
+
+  /** After the end: worth a line, unless it is what became of our giving the request up. */
+  #failLate(error: unknown): void {
+    if (this.#source !== undefined) this.#close(this.#source); // a body that came late
+    const { observer } = this.#parts;
+    const isExpected = this.#gone instanceof ClientGoneError || isDueTo(error, this.#gone);
+    if (!isExpected) observer.warned("the application failed after its response had ended", error);
+  }
+
+  #reportFailure(error: unknown): void {
+    const wasHeadSent = this.#response.isHeadSent;
+    this.#parts.observer.failed(error, wasHeadSent);
+    this.#parts.errors.flush();
+    if (!this.#response.isOver) this.#answerFailure(error, wasHeadSent);
+  }
+
+  /** Before anything is told to the client: whoever waits learns why. */
+  #stop(reason: Error): void {
+    this.#gone = reason;
+    this.#parts.input.fail(reason);
+    this.#controller?.abort(reason);
+    for (const reject of this.#writers ?? []) reject(reason);
+  }
 
   #answerFailure(error: unknown, wasHeadSent: boolean): void {
     if (wasHeadSent) {

@@ -11,7 +11,7 @@ import { checkWatch } from "./watch.ts";
 import type { Watch } from "./watch.ts";
 
 export interface LiveOptions extends LoadOptions {
-  /** The least time between two looks at the files, in ms; 0 looks at every call. */
+  /** The least time between two looks at the files, ms; 0 looks at every call, Infinity never once it is loaded. */
   readonly checkIntervalMs: number;
   readonly log: Log;
 }
@@ -47,10 +47,21 @@ export class LiveApplication {
     if (this.#loading !== undefined) return this.#loaded?.application ?? this.#loading;
     const now = performance.now();
     if (now < this.#nextCheck) return this.#answer();
-    this.#nextCheck = now + this.#options.checkIntervalMs;
+    this.#nextCheck = now + this.#checkIntervalMs();
     if (!this.#isDue(now)) return this.#answer();
     this.#loading = this.#load().finally(() => (this.#loading = undefined));
     return this.#loading;
+  }
+
+  /** What the application was made of, or the broken attempt at it. */
+  get watch(): Watch {
+    return this.#watch;
+  }
+
+  /** What is not loaded is looked at again however seldom what is loaded is. */
+  #checkIntervalMs(): number {
+    const { checkIntervalMs } = this.#options;
+    return this.#loaded === undefined ? Math.min(checkIntervalMs, firstRetryMs) : checkIntervalMs;
   }
 
   #answer(): Application | Promise<Application> {

@@ -97,6 +97,26 @@ export async function attemptLoad(reference: AppReference, options: LoadOptions)
   }
 }
 
+/** What a module exports, and how it was written. */
+export interface LoadedModule {
+  readonly namespace: Namespace;
+  readonly moduleFormat: ModuleFormat;
+}
+
+/**
+ * Loads any module as an application's file is loaded. `approve` gets every file that it is made of before any of its code
+ * runs, and may throw. Rejects with a LoadError.
+ */
+export async function loadModule(
+  file: string,
+  options: LoadOptions,
+  approve: (files: readonly string[]) => void,
+): Promise<LoadedModule> {
+  const outcome = await runScript(findScriptFile(file), options, approve);
+  if (!outcome.ok) throw outcome.error;
+  return outcome.running;
+}
+
 /** The real path of a script. Throws LoadError "not-found" or "refused". */
 export function findScriptFile(file: string): string {
   try {
@@ -126,11 +146,16 @@ function runScriptOnce(script: string, options: LoadOptions): Promise<ScriptOutc
  * Finds or makes the script's bundle and runs it. Another process may remove a bundle that it replaced before we import it,
  * and what a cached bundle imports may have gone: both are tried again.
  */
-async function runScript(script: string, options: LoadOptions): Promise<ScriptOutcome> {
+async function runScript(
+  script: string,
+  options: LoadOptions,
+  approve?: (files: readonly string[]) => void,
+): Promise<ScriptOutcome> {
   let mayUseCache = true;
   for (let attempt = 1; ; attempt += 1) {
     const found = await findBundle(script, options, mayUseCache);
     if (!found.ok) return found;
+    approve?.(found.entry.watch.files.map(({ path }) => path));
     const outcome = await runBundle(script, found);
     if (outcome.ok || attempt === maxAttempts || systemCodeOf(outcome.error.cause) !== "ERR_MODULE_NOT_FOUND")
       return outcome;

@@ -1,20 +1,33 @@
 // One socket that speaks FastCGI: bytes between node:net and the codec, and the clocks and limits around it.
 // Rules: without KEEP_CONN the connection is half-closed after END_REQUEST and read to its end, since closing with
 // unread input would reset what Apache has not read yet; an application that does not read stops the socket; a peer that
-// is not a web server is dropped and logged once.
+// is not a web server is dropped and logged once. Bytes for a new request are parsed when the request has its turn. A
+// connection is handed over only where nothing is begun, in either direction.
 
 import type { Socket } from "node:net";
+import type { StoppingError } from "../errors.ts";
 import { ClientGoneError, messageOf } from "../errors.ts";
 import type { FcgiEvent, FcgiLimits } from "../fastcgi/connection.ts";
 import { FcgiConnection } from "../fastcgi/connection.ts";
+import type { Admission, Waiter } from "./admission.ts";
 import type { Service } from "./dispatch.ts";
 import { whenDrained } from "./drained.ts";
+import type { HandOver } from "./fastcgi-server.ts";
+import type { RequestClock } from "./request-clock.ts";
 import type { RequestEvent, RequestHost } from "./request.ts";
 import { FcgiRequest } from "./request.ts";
+import { releaseHandle, takeUnread } from "./socket-handle.ts";
 import { SpoolingFlow } from "./spool.ts";
+import type { Traffic } from "./traffic.ts";
 
 export interface ConnectionOptions {
   readonly service: Service;
+  /** Answers 503 to a request that gets no turn. */
+  readonly refusing: Service;
+  readonly admission: Admission;
+  /** Undefined: a request may take any time. */
+  readonly clock: RequestClock | undefined;
+  readonly traffic: Traffic;
   readonly limits: FcgiLimits;
   /** From BEGIN_REQUEST to the end of PARAMS, ms. */
   readonly paramsTimeoutMs: number;
@@ -22,8 +35,10 @@ export interface ConnectionOptions {
   readonly idleTimeoutMs: number;
   /** Whether the peer is mod_fcgid, which sends the whole body before it reads and hides a broken connection. */
   readonly isBehindFcgid: boolean;
-  /** Whether this connection came too many: it is closed after the answer that says so. */
+  /** Whether this connection came too many: its request is refused, and it is closed after that answer. */
   readonly isOverloaded: boolean;
+  /** Called for each request that was refused for want of room. */
+  readonly onShed: () => void;
   /** Called once when the socket has closed. */
   readonly onClose: (connection: SocketConnection) => void;
 }
@@ -32,7 +47,10 @@ export interface ConnectionOptions {
 const lingerMs = 5000;
 const nothing = Buffer.alloc(0);
 
-export class SocketConnection implements RequestHost {
+/** Whether what comes next may begin a request: it has its turn, waits for it, or is refused with a 503. */
+type Turn = "none" | "taken" | "awaited" | "refused";
+
+export class SocketConnection implements RequestHost, Waiter {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #codec: FcgiConnection;
@@ -43,7 +61,14 @@ export class SocketConnection implements RequestHost {
   #isInputPaused = false;
   #isFlooded = false;
   #keepConn = false;
+  #turn: Turn = "none";
+  /** What came while the turn is awaited. */
+  #held: Buffer = nothing;
+  #isActivity = false;
+  #isParsing = false;
   #isDraining = false;
+  #isFlushing = false;
+  #handOver: HandOver | undefined;
   #isClosing = false;
   #hasPeerEnded = false;
 
@@ -52,7 +77,7 @@ export class SocketConnection implements RequestHost {
     this.#socket = socket;
     this.#options = options;
     this.#codec = new FcgiConnection(options.limits);
-    socket.on("data", (bytes: Buffer) => this.#receive(bytes));
+    socket.on("data", (bytes: Buffer) => this.receive(bytes));
     socket.on("end", () => this.#peerEnded());
     socket.on("drain", () => this.#drained());
     socket.on("error", (error) => options.service.log.debug({ err: error }, "FastCGI connection failed"));
@@ -61,10 +86,29 @@ export class SocketConnection implements RequestHost {
     socket.setTimeout(options.idleTimeoutMs);
   }
 
-  /** Closes as soon as no request is running, which may be at once. */
-  drain(): void {
+  /** Leaves as soon as no request is running, which may be at once: to `handOver`, or by closing where there is none. */
+  drain(handOver: HandOver | undefined): void {
     this.#isDraining = true;
-    this.#closeIfFree();
+    this.#handOver = handOver;
+    const isQueued = this.#options.admission.isWaiting(this);
+    if (handOver === undefined && this.#turn === "awaited" && !isQueued) this.refused();
+    else this.#settle();
+  }
+
+  /** Gives a running request up, and closes at once. */
+  cut(reason: StoppingError): void {
+    this.#request?.expire(reason);
+    this.#socket.destroy();
+  }
+
+  /** The request whose bytes are held has its turn. */
+  admitted(): void {
+    this.#goOn("taken");
+  }
+
+  /** It waited too long. */
+  refused(): void {
+    this.#goOn("refused");
   }
 
   // What a request does with its connection.
@@ -92,33 +136,37 @@ export class SocketConnection implements RequestHost {
 
   resume(): void {
     this.#isInputPaused = false;
-    if (!this.#isFlooded) this.#socket.resume();
+    this.#resumeSocket();
   }
 
   requestEnded(): void {
-    // Input that is still on its way has to be read: closing at once would reset the connection.
-    const isInputDue = this.#request?.isStdinOver === false;
-    this.#request = undefined;
+    // Input that is still on its way has to be read: closing at once would reset the connection. Who hands it over does
+    // not close it.
+    const isInputDue = this.#takeRequest()?.isStdinOver === false;
     this.resume();
-    if (!this.#keepConn || this.#options.isOverloaded || (this.#isDraining && isInputDue)) this.#close();
-    else this.#closeIfFree();
+    const isLast = this.#isDraining && this.#handOver === undefined && isInputDue;
+    if (!this.#keepConn || this.#options.isOverloaded || isLast) this.#close();
+    this.#settle();
   }
 
   /** What was written still goes out, and input is read to its end: a reset would take the response with it. */
   breakOff(): void {
-    this.#request = undefined;
+    this.#takeRequest();
     this.#close();
-  }
-
-  /** Closes at once; a running request is aborted. */
-  destroy(): void {
-    this.#socket.destroy();
+    this.#settle();
   }
 
   // What comes from the socket.
 
-  #receive(bytes: Buffer): void {
+  /** Takes bytes from the socket, or those that came before it was ours. */
+  receive(bytes: Buffer): void {
     if (this.#isClosing) return;
+    if (this.#turn === "none") this.#askTurn();
+    if (this.#turn === "awaited") this.#hold(bytes);
+    else this.#parse(bytes);
+  }
+
+  #parse(bytes: Buffer): void {
     let events: readonly FcgiEvent[];
     try {
       events = this.#codec.receive(bytes);
@@ -127,8 +175,36 @@ export class SocketConnection implements RequestHost {
       this.#socket.destroy();
       return;
     }
+    this.#isParsing = true;
     for (const event of events) this.#handle(event);
+    this.#isParsing = false;
     if (this.#isReadingParams && this.#paramsTimer === undefined) this.#startParamsTimer();
+    this.#settle();
+  }
+
+  /** Bytes for no request are about to be parsed: there may be one in them. */
+  #askTurn(): void {
+    const { admission, isOverloaded } = this.#options;
+    if (isOverloaded) this.#turn = "refused";
+    else if (admission.enter()) this.#turn = "taken";
+    else if (admission.wait(this) || this.#canLeave) this.#turn = "awaited";
+    else this.#turn = "refused";
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#socket.pause();
+    this.#settle();
+  }
+
+  /** Goes on with what was held. */
+  #goOn(turn: "taken" | "refused"): void {
+    const held = this.#held;
+    this.#held = nothing;
+    this.#turn = turn;
+    this.#parse(held);
+    this.#resumeSocket();
+    if (this.#hasPeerEnded && !this.#isClosing) this.#peerEnded();
   }
 
   #handle(event: FcgiEvent): void {
@@ -161,9 +237,33 @@ export class SocketConnection implements RequestHost {
 
   #begin(event: RequestEvent): void {
     if (!this.#codec.isLive(event.id)) return; // refused by what came after it in the same packet
+    const { clock, service, refusing, traffic, onShed } = this.#options;
     const request = new FcgiRequest(this, this.#codec, event);
+    const spool = this.#options.isBehindFcgid ? new SpoolingFlow(this) : undefined;
     this.#request = request;
-    request.begin(this.#options.service, this.#options.isBehindFcgid ? new SpoolingFlow(this) : undefined);
+    if (this.#turn === "refused") {
+      traffic.shed += 1;
+      request.begin(refusing, spool);
+      onShed();
+      return;
+    }
+    this.#isActivity = traffic.began(event.params);
+    if (clock === undefined) request.begin(service, spool);
+    else {
+      const sinceMs = performance.now();
+      request.begin(service, spool);
+      if (this.#request === request) clock.watch(request, sinceMs);
+    }
+  }
+
+  /** The request has ended, or is given up: the connection knows it no longer. */
+  #takeRequest(): FcgiRequest | undefined {
+    const request = this.#request;
+    if (request === undefined) return undefined;
+    this.#request = undefined;
+    this.#options.clock?.forget(request);
+    if (this.#turn === "taken") this.#options.traffic.ended(this.#isActivity);
+    return request;
   }
 
   #abort(id: number, reason: string): void {
@@ -182,17 +282,18 @@ export class SocketConnection implements RequestHost {
    */
   #peerEnded(): void {
     this.#hasPeerEnded = true;
+    if (this.#turn === "awaited") return;
     if (this.#request?.hasWholeInput === true) {
       this.#socket.write(nothing);
       return;
     }
-    this.#request?.abort(new ClientGoneError());
-    this.#request = undefined;
+    this.#takeRequest()?.abort(new ClientGoneError());
     this.#close();
+    this.#settle();
   }
 
   #idle(): void {
-    if (this.#request === undefined && !this.#isReadingParams) this.#close();
+    if (this.#isFree && this.#turn !== "awaited") this.#close();
     else if (this.#socket.writableNeedDrain || this.#request?.isInputAwaited === true) {
       this.#options.service.log.warn(
         { idleTimeoutMs: this.#options.idleTimeoutMs },
@@ -206,22 +307,71 @@ export class SocketConnection implements RequestHost {
     this.#isClosing = true;
     this.#stopParamsTimer();
     clearTimeout(this.#lingerTimer);
-    const request = this.#request;
-    this.#request = undefined;
-    request?.abort(new ClientGoneError());
+    this.#takeRequest()?.abort(new ClientGoneError());
+    this.#giveTurnBack();
     this.#options.onClose(this);
   }
 
   #drained(): void {
     this.#isFlooded = false;
-    if (!this.#isInputPaused) this.#socket.resume();
+    this.#resumeSocket();
   }
 
-  #closeIfFree(): void {
-    const isFree = this.#request === undefined && !this.#isReadingParams;
-    if (!isFree) return;
-    if (this.#hasPeerEnded) this.#close();
-    else if (this.#isDraining) this.#socket.destroySoon(); // Apache holds it idle: nothing is lost by not lingering
+  #resumeSocket(): void {
+    if (!this.#isInputPaused && !this.#isFlooded && this.#turn !== "awaited") this.#socket.resume();
+  }
+
+  /** Whether there is no request: none runs, and none has begun to come. */
+  get #isFree(): boolean {
+    return this.#request === undefined && !this.#isReadingParams;
+  }
+
+  /** Between two requests, and before the first: whoever waits for that goes on. Does nothing at any other time. */
+  #settle(): void {
+    if (this.#isParsing || !this.#isFree) return;
+    if (this.#turn !== "awaited") this.#giveTurnBack();
+    if (this.#isClosing) return;
+    if (this.#hasPeerEnded && this.#turn !== "awaited") this.#close();
+    else if (this.#isDraining) this.#leave();
+  }
+
+  #giveTurnBack(): void {
+    const { admission } = this.#options;
+    if (this.#turn === "taken") admission.leave();
+    else if (this.#turn === "awaited") admission.cancel(this);
+    this.#turn = "none";
+    this.#held = nothing;
+  }
+
+  #leave(): void {
+    if (this.#canLeave) this.#flushThen(this.#handOver);
+    else if (this.#handOver === undefined && this.#turn !== "awaited") {
+      this.#socket.destroySoon(); // Apache holds it idle: nothing is lost by not lingering
+    }
+  }
+
+  /** Whether it can be handed over, but for what is still being written. */
+  get #canLeave(): boolean {
+    return this.#handOver !== undefined && this.#codec.isIdle && !this.#socket.destroyed;
+  }
+
+  /** Hands the connection over, when all that was written has left. */
+  #flushThen(handOver: HandOver | undefined): void {
+    const socket = this.#socket;
+    if (handOver === undefined || this.#isFlushing) return;
+    if (socket.writableLength > 0) {
+      this.#isFlushing = true;
+      socket.write(nothing, () => {
+        this.#isFlushing = false;
+        this.#settle();
+      });
+      return;
+    }
+    const held = this.#held;
+    this.#giveTurnBack();
+    this.#isClosing = true;
+    const bytes = Buffer.concat([held, ...takeUnread(socket)]);
+    handOver({ handle: releaseHandle(socket), bytes: bytes.length === 0 ? undefined : bytes });
   }
 
   /** Half-closes, and waits for the peer to do the same. */

@@ -2,7 +2,7 @@
 // Rules: the route is found first, the environ is made once, the application is called when it is loaded; whatever fails
 // on the way is answered and logged here, once.
 
-import { messageOf, TsgiError } from "../errors.ts";
+import { messageOf, OverloadedError, RequestTimeoutError, StoppingError, TsgiError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import { createEnviron, requestIdOf } from "../gateway/environ.ts";
 import { ErrorLines } from "../gateway/errors-stream.ts";
@@ -140,8 +140,13 @@ class Dispatch {
   }
 
   #reportFailure(error: unknown, wasHeadSent: boolean): void {
+    if (error instanceof OverloadedError) return; // whoever had no room tells it once for many requests
     const outcome = wasHeadSent ? "the response was broken off" : "an error page was sent";
-    if (error instanceof TsgiError && error.status < 500) {
+    if (error instanceof RequestTimeoutError || error instanceof StoppingError) {
+      const elapsedMs = "elapsedMs" in error ? Math.round(error.elapsedMs) : undefined;
+      const fields = { ...this.#fields(), code: error.code, reason: error.message, elapsedMs };
+      this.#service.log.warn(fields, `request given up: ${outcome}`);
+    } else if (error instanceof TsgiError && error.status < 500) {
       // The client's doing, or a file that is not there: no stack of ours says more than the sentence does.
       const fields = { ...this.#fields(), code: error.code, reason: error.message };
       this.#service.log[error.fault === "peer" ? "info" : "warn"](fields, `request refused: ${outcome}`);

@@ -1,15 +1,22 @@
-// All FastCGI connections of a process, whoever opened the listening socket.
-// Rules: connections are counted; one beyond the limit gets a 503 with real CGI headers for its request, since Apache
-// shows END_REQUEST with FCGI_OVERLOADED to the client as an empty 200; at twice the limit new ones are closed unheard;
-// draining breaks no running request.
+// All FastCGI connections of a process, whoever opened the listening socket or accepted them.
+// Rules: connections are counted; one beyond the limit, and a request that finds no turn in time, gets a 503 with real CGI
+// headers, since Apache shows END_REQUEST with FCGI_OVERLOADED to the client as an empty 200; at twice the limit new ones
+// are closed unheard; draining breaks no running request and, where there is somebody to hand connections to, closes none
+// that Apache keeps.
 
 import type { Server, Socket } from "node:net";
 import { createServer } from "node:net";
-import { OverloadedError } from "../errors.ts";
+import { OverloadedError, StoppingError } from "../errors.ts";
+import type { AdmissionLimits } from "./admission.ts";
+import { Admission } from "./admission.ts";
 import { deadline } from "./background.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { SocketConnection } from "./connection.ts";
 import type { Service } from "./dispatch.ts";
+import { RequestClock } from "./request-clock.ts";
+import type { SocketHandle } from "./socket-handle.ts";
+import { adoptHandle, socketBufferBytes } from "./socket-handle.ts";
+import { Traffic } from "./traffic.ts";
 
 export interface FastCgiOptions {
   readonly service: Service;
@@ -20,19 +27,56 @@ export interface FastCgiOptions {
   readonly paramsTimeoutMs: number;
   /** Of a connection without a request, ms; 0 waits for ever. */
   readonly idleTimeoutMs: number;
+  /** How many requests run at once, and who waits. */
+  readonly admission: AdmissionLimits;
+  /** From the end of PARAMS to the end of the response, ms; 0 is no limit. */
+  readonly requestTimeoutMs: number;
+  /** URL paths whose requests are no activity; a `*` at the end of one stands for anything. */
+  readonly ignoredActivity: readonly string[];
   /** Whether the peer is mod_fcgid, which sends the whole body before it reads and hides a broken connection. */
   readonly isBehindFcgid: boolean;
   /** Whether a peer may speak to us at all; the connection is closed without a word otherwise. */
   readonly isAllowed: (socket: Socket) => boolean;
 }
 
-/** Bytes that may wait in a socket for a slow peer before the application is asked to wait. */
-const writeBufferBytes = 64 * 1024;
+/** A connection without an owner: whoever gets it serves it, passes it on or closes the handle. */
+export interface ReleasedConnection {
+  readonly handle: SocketHandle;
+  /** Received and not parsed. */
+  readonly bytes: Buffer | undefined;
+}
 
-/** The service of a connection beyond the limit. */
-function overloaded(service: Service, limit: number): Service {
+export type HandOver = (released: ReleasedConnection) => void;
+
+export interface DrainOptions {
+  readonly deadlineMs: number;
+  /** Gets each connection that is idle, or becomes so, from within the call that made it so. */
+  readonly handOver: HandOver | undefined;
+}
+
+export interface FastCgiStats {
+  /** Requests that were begun and have not ended. */
+  readonly busy: number;
+  /** Connections whose request waits for a turn. */
+  readonly waiting: number;
+  readonly connections: number;
+  /** Requests that ran and have ended, well or not. */
+  readonly served: number;
+  /** Requests that were answered 503 for want of room. */
+  readonly shed: number;
+  /** Requests that were given up for taking too long. */
+  readonly timedOut: number;
+  /** When a request last began or ended that is no ignored activity, on the clock of `performance.now`. */
+  readonly lastActivityMs: number;
+}
+
+/** No more than one line in this time about requests that were refused, ms. */
+const shedLineMs = 1000;
+
+/** The service of a connection beyond a limit. */
+function overloaded(service: Service, message: string): Service {
   const route = (): never => {
-    throw new OverloadedError(`more than ${limit} FastCGI connections`);
+    throw new OverloadedError(message);
   };
   return { ...service, router: { route } };
 }
@@ -42,46 +86,91 @@ export class FastCgiServer {
   readonly netServer: Server;
   readonly #options: FastCgiOptions;
   readonly #connections = new Set<SocketConnection>();
+  readonly #admission: Admission;
+  readonly #clock: RequestClock | undefined;
+  readonly #traffic: Traffic;
   readonly #normal: ConnectionOptions;
   readonly #overloaded: ConnectionOptions;
-  #isDraining = false;
-  #onEmpty: (() => void) | undefined;
+  #draining: Omit<DrainOptions, "deadlineMs"> | undefined;
+  #onEmpty: Array<() => void> = [];
+  #shedToldMs = -Infinity;
+  #shedTold = 0;
 
   constructor(options: FastCgiOptions) {
+    const { service, maxConnections, admission, requestTimeoutMs } = options;
     this.#options = options;
+    this.#admission = new Admission(admission);
+    this.#clock = requestTimeoutMs === 0 ? undefined : new RequestClock(requestTimeoutMs);
+    this.#traffic = new Traffic(options.ignoredActivity);
     this.#normal = {
-      service: options.service,
-      limits: { maxParamsBytes: options.maxParamsBytes, maxConnections: options.maxConnections },
+      service,
+      refusing: overloaded(service, `${admission.maxConcurrency} requests run, and the queue was full or too slow`),
+      admission: this.#admission,
+      clock: this.#clock,
+      traffic: this.#traffic,
+      limits: { maxParamsBytes: options.maxParamsBytes, maxConnections },
       paramsTimeoutMs: options.paramsTimeoutMs,
       idleTimeoutMs: options.idleTimeoutMs,
       isBehindFcgid: options.isBehindFcgid,
       isOverloaded: false,
+      onShed: () => this.#tellShed(),
       onClose: (connection) => this.#forget(connection),
     };
-    const service = overloaded(options.service, options.maxConnections);
-    this.#overloaded = { ...this.#normal, service, isOverloaded: true };
-    this.netServer = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: writeBufferBytes }, (socket) =>
+    const refusing = overloaded(service, `more than ${maxConnections} FastCGI connections`);
+    this.#overloaded = { ...this.#normal, refusing, isOverloaded: true };
+    this.netServer = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: socketBufferBytes }, (socket) =>
       this.#accept(socket),
     );
-    this.netServer.maxConnections = 2 * options.maxConnections;
+    this.netServer.maxConnections = 2 * maxConnections;
   }
 
   get connectionCount(): number {
     return this.#connections.size;
   }
 
+  /** What is so now. `lastActivityMs` is as exact as this is asked often. */
+  get stats(): FastCgiStats {
+    const { served, shed, lastActivityMs } = this.#traffic;
+    return {
+      busy: this.#admission.running,
+      waiting: this.#admission.waiting,
+      connections: this.#connections.size,
+      served,
+      shed,
+      timedOut: this.#clock?.timedOut ?? 0,
+      lastActivityMs,
+    };
+  }
+
   /**
-   * Stops accepting, closes idle connections, and lets running requests end. False when some had not ended after
-   * `deadlineMs` and were cut off.
+   * Serves a connection that another process has accepted, or drained. `bytes` were received and not parsed: they are
+   * the first to be. One that comes while connections are handed over goes on at once.
    */
+  adopt(handle: SocketHandle, bytes: Buffer | undefined): void {
+    const handOver = this.#draining?.handOver;
+    if (handOver === undefined) this.#accept(adoptHandle(handle), bytes);
+    else handOver({ handle, bytes });
+  }
+
+  /** Stops accepting, closes idle connections, and lets running requests end: a drain that hands nothing over. */
   async close(deadlineMs: number): Promise<boolean> {
-    this.#isDraining = true;
+    return await this.drain({ deadlineMs, handOver: undefined });
+  }
+
+  /**
+   * Stops accepting and lets running requests end. With `handOver`, connections that are idle between two requests, or
+   * wait for a turn, are released to it and never closed; without it they are closed. True when no connection is left.
+   * False after `deadlineMs`: requests that have not ended are given up with a StoppingError, and what is left is cut.
+   * May be called again, with a new deadline.
+   */
+  async drain(options: DrainOptions): Promise<boolean> {
+    this.#draining = options;
     const closed = new Promise<void>((resolve) => {
       this.netServer.close(() => resolve());
     });
-    for (const connection of this.#connections) connection.drain();
-    const isEmpty = await this.#emptied(deadlineMs);
-    if (!isEmpty) for (const connection of this.#connections) connection.destroy();
+    for (const connection of this.#connections) connection.drain(options.handOver);
+    const isEmpty = await this.#emptied(options.deadlineMs);
+    if (!isEmpty) this.#cut();
     await closed;
     return isEmpty;
   }
@@ -90,14 +179,19 @@ export class FastCgiServer {
     if (this.#connections.size === 0) return true;
     const { promise: expired, cancel } = deadline(deadlineMs);
     const empty = new Promise<"empty">((resolve) => {
-      this.#onEmpty = () => resolve("empty");
+      this.#onEmpty.push(() => resolve("empty"));
     });
     const outcome = await Promise.race([expired, empty]);
     cancel();
     return outcome === "empty";
   }
 
-  #accept(socket: Socket): void {
+  #cut(): void {
+    const reason = new StoppingError();
+    for (const connection of this.#connections) connection.cut(reason);
+  }
+
+  #accept(socket: Socket, bytes?: Buffer): void {
     if (!this.#options.isAllowed(socket)) {
       socket.destroy();
       return;
@@ -105,11 +199,24 @@ export class FastCgiServer {
     const isOver = this.#connections.size >= this.#options.maxConnections;
     const connection = new SocketConnection(socket, isOver ? this.#overloaded : this.#normal);
     this.#connections.add(connection);
-    if (this.#isDraining) connection.drain();
+    if (bytes !== undefined && bytes.length > 0) connection.receive(bytes);
+    if (this.#draining !== undefined) connection.drain(this.#draining.handOver);
   }
 
   #forget(connection: SocketConnection): void {
     this.#connections.delete(connection);
-    if (this.#connections.size === 0) this.#onEmpty?.();
+    if (this.#connections.size > 0) return;
+    for (const resolve of this.#onEmpty.splice(0)) resolve();
+  }
+
+  /** At most a line a second for any number of requests. */
+  #tellShed(): void {
+    const now = performance.now();
+    if (now - this.#shedToldMs < shedLineMs) return;
+    const { busy, waiting, connections, shed } = this.stats;
+    const fields = { busy, waiting, connections, shed: shed - this.#shedTold };
+    this.#shedToldMs = now;
+    this.#shedTold = shed;
+    this.#options.service.log.warn(fields, "requests answered 503: overloaded");
   }
 }

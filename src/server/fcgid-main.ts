@@ -4,13 +4,15 @@
 
 import { BootError, messageOf } from "../errors.ts";
 import { createLog, logLevelOf } from "../log.ts";
+import { unlimited } from "./admission.ts";
 import { Background } from "./background.ts";
-import { checkIntervalMs } from "./daemon.ts";
 import { readEntryArguments, targetOf } from "./entry-args.ts";
 import { FastCgiServer } from "./fastcgi-server.ts";
 import { listen } from "./listen.ts";
 import { createRouter } from "./route.ts";
 
+/** How old a look at an application's files may be, ms. */
+const checkIntervalMs = 1000;
 const maxParamsBytes = 1024 * 1024;
 /** mod_fcgid opens one connection at a time. */
 const maxConnections = 64;
@@ -19,6 +21,9 @@ const paramsTimeoutMs = 10_000;
 const closeDeadlineMs = 5000;
 const backgroundDeadlineMs = 2000;
 const parentCheckMs = 2000;
+
+/** The socket is Apache's: there is nothing to set. */
+const access = { mode: 0, uid: undefined, gid: undefined, mayReplace: false };
 
 const log = createLog({ level: logLevelOf(process.env) });
 
@@ -60,11 +65,14 @@ async function main(): Promise<void> {
     maxConnections,
     paramsTimeoutMs,
     idleTimeoutMs: 0,
+    admission: unlimited,
+    requestTimeoutMs: 0,
+    ignoredActivity: [],
     isBehindFcgid: true,
     isAllowed: () => true,
   });
   try {
-    await listen(server.netServer, { kind: "fd", fd: 0 }, { mode: 0, group: undefined });
+    await listen(server.netServer, { kind: "fd", fd: 0 }, access);
   } catch (error) {
     throw new BootError(
       "this program is started by mod_fcgid, which gives it a listening socket as descriptor 0",

@@ -1,10 +1,10 @@
 // Opening the socket that Apache connects to.
-// Rules: a unix socket is made with mode 0600 and widened last, so it is never open to more users than asked for; a file
-// in its place is removed only when it is a socket of ours that nobody answers on; TCP serves loopback unless peers are
+// Rules: a unix socket is made under a name of its own with mode 0600, gets its owner and mode, and is then renamed into
+// place: at its path it is never open to more users than asked for, and the one that it replaces is never missing; a file
+// in its place is replaced only when it is a socket of ours that nobody answers on; TCP serves loopback unless peers are
 // listed.
 
-import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import type { ListenOptions, Server, Socket } from "node:net";
 import { BlockList, connect, isIP } from "node:net";
 import { dirname } from "node:path";
@@ -15,8 +15,21 @@ import { BootError, messageOf, systemCodeOf } from "../errors.ts";
 export interface SocketAccess {
   /** Permission bits of a unix socket. */
   readonly mode: number;
-  /** Group name or number that owns a unix socket; undefined leaves ours. */
-  readonly group: string | undefined;
+  /** Owner of a unix socket, and its group; undefined leaves ours. */
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  /** Whether a socket that is answered may be replaced: by workers, say, whose supervisor is known to be dead. */
+  readonly mayReplace: boolean;
+}
+
+/** An open socket, and the file that it has when it is a unix socket. */
+export interface OpenSocket {
+  /** With the port that was really taken. */
+  readonly address: ListenAddress;
+  /** "absent" and "replaced" when somebody took the file away, or put something else there. */
+  fileState(): "in-place" | "absent" | "replaced";
+  /** Removes the file if it is still this socket's. */
+  removeFile(): void;
 }
 
 const backlog = 4096;
@@ -41,28 +54,15 @@ async function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-async function removeStale(path: string): Promise<void> {
+/** Throws BootError unless the path is free, or holds a socket that may be replaced. */
+async function checkPlace(path: string, mayReplace: boolean): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) throw new BootError(`${path} exists and is not a socket: move it away or choose another path`);
   const uid = process.getuid?.() ?? 0;
   if (uid !== 0 && found.uid !== uid) throw new BootError(`${path} belongs to another user: choose another path`);
+  if (mayReplace) return;
   if (await isAnswered(path)) throw new BootError(`${path} is in use: another process answers on it`);
-  unlinkSync(path);
-}
-
-function groupId(group: string): number {
-  if (/^[0-9]+$/.test(group)) return Number(group);
-  for (const line of readFileSync("/etc/group", "latin1").split("\n")) {
-    const [name, , gid] = line.split(":");
-    if (name === group && gid !== undefined) return Number(gid);
-  }
-  try {
-    const entry = execFileSync("getent", ["group", group], { encoding: "latin1", stdio: ["ignore", "pipe", "ignore"] });
-    return Number(entry.split(":")[2]);
-  } catch (error) {
-    throw new BootError(`--socket-group: there is no group ${JSON.stringify(group)}`, error);
-  }
 }
 
 /** Why a socket could not be opened, in words; libuv says EACCES for a folder that is not there. */
@@ -93,44 +93,89 @@ function listening(
   });
 }
 
-async function listenUnix(server: Server, path: string, access: SocketAccess): Promise<void> {
+interface FileIdentity {
+  readonly dev: number;
+  readonly ino: number;
+}
+
+class UnixSocketFile implements OpenSocket {
+  readonly address: ListenAddress;
+  readonly #path: string;
+  readonly #identity: FileIdentity;
+
+  constructor(path: string, identity: FileIdentity) {
+    this.address = { kind: "unix", path };
+    this.#path = path;
+    this.#identity = identity;
+  }
+
+  fileState(): "in-place" | "absent" | "replaced" {
+    const found = lstatSync(this.#path, { throwIfNoEntry: false });
+    if (found === undefined) return "absent";
+    return found.ino === this.#identity.ino && found.dev === this.#identity.dev ? "in-place" : "replaced";
+  }
+
+  removeFile(): void {
+    if (this.fileState() === "in-place") unlinkSync(this.#path);
+  }
+}
+
+function withoutFile(address: ListenAddress): OpenSocket {
+  return { address, fileState: () => "in-place", removeFile: () => {} };
+}
+
+/** Binds before it returns, so that the umask is ours alone. */
+function bindPrivately(server: Server, path: string): Promise<void> {
+  const umask = process.umask(0o177);
+  try {
+    return listening(server, { path, backlog }, { kind: "unix", path });
+  } finally {
+    process.umask(umask);
+  }
+}
+
+let lastTemporary = 0;
+
+async function listenUnix(server: Server, path: string, access: SocketAccess): Promise<OpenSocket> {
   if (Buffer.byteLength(path) > maxSocketPathBytes) {
     throw new BootError(
       `the socket path ${path} is longer than the ${maxSocketPathBytes} bytes that the system allows`,
     );
   }
-  const gid = access.group === undefined ? undefined : groupId(access.group);
-  await removeStale(path);
-  const umask = process.umask(0o177);
-  let opened: Promise<void>;
+  await checkPlace(path, access.mayReplace);
+  lastTemporary += 1;
+  const temporary = temporaryBeside(path, `${process.pid.toString(36)}.${lastTemporary.toString(36)}`);
+  await bindPrivately(server, temporary);
   try {
-    opened = listening(server, { path, backlog }, { kind: "unix", path }); // binds before it returns
-  } finally {
-    process.umask(umask);
-  }
-  await opened;
-  try {
-    if (gid !== undefined) chownSync(path, -1, gid);
-    chmodSync(path, access.mode);
+    if (access.uid !== undefined || access.gid !== undefined) chownSync(temporary, access.uid ?? -1, access.gid ?? -1);
+    chmodSync(temporary, access.mode);
+    const identity = lstatSync(temporary);
+    renameSync(temporary, path);
+    return new UnixSocketFile(path, identity);
   } catch (error) {
     server.close();
-    throw new BootError(`cannot set the mode or group of ${path}: ${messageOf(error)}`, error);
+    throw new BootError(`cannot set the place, mode or group of ${path}: ${messageOf(error)}`, error);
   }
 }
 
-/** Opens the socket. Gives the address with the port that was really taken. Throws BootError. */
-export async function listen(server: Server, address: ListenAddress, access: SocketAccess): Promise<ListenAddress> {
+/** A name in the same folder that a socket may have: a path that is nearly too long leaves little room. */
+function temporaryBeside(path: string, unique: string): string {
+  const long = `${path}.${unique}`;
+  return Buffer.byteLength(long) <= maxSocketPathBytes ? long : `${dirname(path)}/.${unique}`;
+}
+
+/** Opens the socket. Throws BootError. */
+export async function listen(server: Server, address: ListenAddress, access: SocketAccess): Promise<OpenSocket> {
   switch (address.kind) {
     case "unix":
-      await listenUnix(server, address.path, access);
-      return address;
+      return await listenUnix(server, address.path, access);
     case "fd":
       await listening(server, { fd: address.fd }, address);
-      return address;
+      return withoutFile(address);
     case "tcp": {
       await listening(server, { host: address.host, port: address.port, backlog }, address);
       const bound = server.address();
-      return typeof bound === "object" && bound !== null ? { ...address, port: bound.port } : address;
+      return withoutFile(typeof bound === "object" && bound !== null ? { ...address, port: bound.port } : address);
     }
   }
 }

@@ -2,6 +2,7 @@
 // Rules: nothing is sent after the end; a response that fails after its head ends with the connection and without
 // END_REQUEST, since Apache takes END_REQUEST for a complete answer whatever status it carries.
 
+import type { TsgiError } from "../errors.ts";
 import type { FcgiCommand, FcgiConnection, FcgiEvent } from "../fastcgi/connection.ts";
 import type { InputFlow } from "../gateway/input.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
@@ -95,6 +96,11 @@ export class FcgiRequest implements ResponseSink, InputFlow {
   /** The peer has gone, or gave the request up. */
   abort(reason: Error): void {
     this.#dispatched?.exchange.abort(reason);
+  }
+
+  /** Ends the request from our side: a page where the head was not sent, a broken connection where it was. */
+  expire(reason: TsgiError): void {
+    this.#dispatched?.exchange.expire(reason);
   }
 
   /** The request was ended without the application: nothing it still sends may leave. */

@@ -8,16 +8,24 @@ import { mend } from "../gateway/environ.ts";
 import type { MountHints } from "../gateway/mount.ts";
 import { normalMountPoint, stripProxyPrefix } from "../gateway/mount.ts";
 import { encodeText } from "../gateway/text.ts";
-import { percentDecode, urlPathOf } from "../gateway/url-path.ts";
+import { isUnder, percentDecode, urlPathOf } from "../gateway/url-path.ts";
 import { LiveApplication } from "../loader/live.ts";
 import type { AppReference } from "../loader/load.ts";
 import type { ScriptMatch } from "../loader/script.ts";
 import { findScript } from "../loader/script.ts";
+import type { Watch } from "../loader/watch.ts";
 import type { Application, Log } from "../spec.ts";
 
-/** What a process serves: one application, or every script below a root. */
+/** An application and the URL path that it answers below: "" for the root. */
+export interface MountedApplication {
+  readonly mountPoint: string;
+  readonly reference: AppReference;
+}
+
+/** What a process serves: one application, several by the URL's path, or every script below a root. */
 export type Target =
   | { readonly kind: "application"; readonly reference: AppReference }
+  | { readonly kind: "mounts"; readonly applications: readonly MountedApplication[] }
   | { readonly kind: "scripts"; readonly root: string | undefined };
 
 export interface Route {
@@ -31,7 +39,7 @@ export interface RouterOptions {
   readonly target: Target;
   readonly mountPoint: string | undefined;
   readonly cacheDir: string | undefined;
-  /** How long a loaded application is used before its files are looked at again, in ms; 0 looks every time. */
+  /** How long a loaded application is used before its files are looked at again, ms; 0 looks every time, Infinity never. */
   readonly checkIntervalMs: number;
   /** Whether ProxyPass may be in front: in the daemon, not under mod_fcgid and CGI. */
   readonly mayBeProxied: boolean;
@@ -41,8 +49,10 @@ export interface RouterOptions {
 /** Finds the application for the variables of a request; throws LoadError. */
 export interface Router {
   route(variables: Variables): Route;
-  /** Loads the named application; does nothing for scripts. Rejects with LoadError. */
+  /** Loads the named applications; does nothing for scripts. Rejects with LoadError. */
   preload(): Promise<void>;
+  /** What the named applications, loaded or not, were made of. */
+  readonly watches: readonly Watch[];
 }
 
 /**
@@ -73,6 +83,10 @@ class ApplicationRouter implements Router {
     await this.#live.current();
   }
 
+  get watches(): readonly Watch[] {
+    return [this.#live.watch];
+  }
+
   route(variables: Variables): Route {
     const { file } = this.#reference;
     const path = scriptPathOf(variables);
@@ -85,10 +99,40 @@ class ApplicationRouter implements Router {
   }
 }
 
+/** Several applications: the longest mount point that the URL's path lies below answers. */
+class MountRouter implements Router {
+  readonly #mounts: readonly { readonly point: string; readonly router: ApplicationRouter }[];
+
+  constructor(applications: readonly MountedApplication[], options: RouterOptions) {
+    this.#mounts = applications
+      .map(({ mountPoint, reference }) => ({
+        point: mountPoint,
+        router: new ApplicationRouter(reference, { ...options, mountPoint }),
+      }))
+      .sort((left, right) => right.point.length - left.point.length);
+  }
+
+  async preload(): Promise<void> {
+    for (const { router } of this.#mounts) await router.preload();
+  }
+
+  route(variables: Variables): Route {
+    const path = urlPathOf(variables["REQUEST_URI"] ?? "")?.folded ?? "";
+    const mount = this.#mounts.find(({ point }) => isUnder(path, point));
+    if (mount === undefined) throw new LoadError("not-found", `no application is mounted at ${JSON.stringify(path)}`);
+    return mount.router.route(variables);
+  }
+
+  get watches(): readonly Watch[] {
+    return this.#mounts.flatMap(({ router }) => router.watches);
+  }
+}
+
 class ScriptRouter implements Router {
   readonly #root: string | undefined;
   readonly #options: RouterOptions;
   readonly #applications = new Map<string, LiveApplication>();
+  readonly watches: readonly Watch[] = [];
 
   constructor(root: string | undefined, options: RouterOptions) {
     this.#root = root;
@@ -137,7 +181,12 @@ class ScriptRouter implements Router {
 
 export function createRouter(options: RouterOptions): Router {
   const { target } = options;
-  return target.kind === "application"
-    ? new ApplicationRouter(target.reference, options)
-    : new ScriptRouter(target.root, options);
+  switch (target.kind) {
+    case "application":
+      return new ApplicationRouter(target.reference, options);
+    case "mounts":
+      return new MountRouter(target.applications, options);
+    case "scripts":
+      return new ScriptRouter(target.root, options);
+  }
 }

@@ -2,6 +2,7 @@
 // Rules: nothing that serves requests ever runs as root; the user database is asked through `id`, which knows every source.
 
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { BootError } from "../../errors.ts";
 
 export interface Account {
@@ -37,6 +38,25 @@ export function lookUp(user: string): Account | undefined {
   if (Number.isNaN(uid) || Number.isNaN(gid)) return undefined;
   const groups = (ask("-G", user) ?? "").split(" ").filter(Boolean).map(Number);
   return { user, group: ask("-gn", user) ?? String(gid), uid, gid, groups, isOther: true };
+}
+
+/** The number of a group, by name or number; undefined when there is none. */
+export function groupIdOf(group: string): number | undefined {
+  if (/^[0-9]+$/.test(group)) return Number(group);
+  for (const line of readFileSync("/etc/group", "latin1").split("\n")) {
+    const [name, , gid] = line.split(":");
+    if (name === group && gid !== undefined) return Number(gid);
+  }
+  try {
+    const entry = execFileSync("getent", ["group", group], {
+      encoding: "latin1",
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: 10_000,
+    });
+    return Number(entry.split(":")[2]);
+  } catch {
+    return undefined; // `getent` fails for a group that does not exist, and where there is no such program
+  }
 }
 
 /** Throws BootError when we are root and there is no user for Apache. */

@@ -8,7 +8,18 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { until } from "../../harness/until.ts";
 
 const checkout = fileURLToPath(new URL("../../..", import.meta.url));
-const commands = ["start-server", "setup-server", "daemon", "dev", "config", "check", "request"];
+const commands = [
+  "start-server",
+  "setup-server",
+  "daemon",
+  "reload",
+  "stop",
+  "status",
+  "dev",
+  "config",
+  "check",
+  "request",
+];
 
 let base = "";
 

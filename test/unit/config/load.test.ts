@@ -1,7 +1,8 @@
 // One frozen Config from flags, environment and defaults.
 import { expect, test } from "vitest";
 import { loadConfig } from "../../../src/config/load.ts";
-import type { Setting, SettingName } from "../../../src/config/settings.ts";
+import type { Setting } from "../../../src/config/setting.ts";
+import type { SettingName } from "../../../src/config/settings.ts";
 import { settings } from "../../../src/config/settings.ts";
 import { ConfigError } from "../../../src/errors.ts";
 

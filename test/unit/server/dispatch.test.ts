@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ClientGoneError, LoadError } from "../../../src/errors.ts";
+import { ClientGoneError, LoadError, OverloadedError, RequestTimeoutError, StoppingError } from "../../../src/errors.ts";
 import { Background } from "../../../src/server/background.ts";
 import type { Dispatched, Incoming, Service } from "../../../src/server/dispatch.ts";
 import { dispatch } from "../../../src/server/dispatch.ts";
@@ -196,6 +196,48 @@ describe("a failure", () => {
     expect(started.sink.statusLine).toBe("400 Bad Request");
     expect(started.log.lines.map(({ level }) => level)).toEqual(["info"]);
   });
+});
+
+describe("a request that is given up", () => {
+  const stuck: Application = () => new Promise(() => {});
+
+  test("for its time is one warning that tells which request it was and how long it took", () => {
+    const started = start(stuck, { variables: { UNIQUE_ID: "id-7" } });
+    started.exchange.expire(new RequestTimeoutError(1000, 1000.4));
+    expect(started.sink.statusLine).toBe("504 Gateway Timeout");
+    expect(started.log.lines).toEqual([
+      {
+        level: "warn",
+        message: expect.stringContaining("given up"),
+        fields: {
+          request_id: "id-7",
+          method: "GET",
+          path: "/a",
+          script: "/srv/app.ts",
+          code: "TSGI2003",
+          reason: expect.stringContaining("1000 ms"),
+          elapsedMs: 1000,
+        },
+      },
+    ]);
+    expect(started.errorLines).toEqual([expect.stringMatching(/^tsgi: RequestTimeoutError: .* \[request id-7\]$/)]);
+  });
+
+  test("because the process stops is one warning too", () => {
+    const started = start(stuck);
+    started.exchange.expire(new StoppingError());
+    expect(started.sink.statusLine).toBe("503 Service Unavailable");
+    expect(started.log.lines).toMatchObject([{ level: "warn", fields: { code: "TSGI3104", path: "/a" } }]);
+  });
+});
+
+test("a request that found no room is answered without a line for each", () => {
+  const route = (): Route => {
+    throw new OverloadedError("no room");
+  };
+  const { sink, log, errorLines } = start(route, { isRoute: true });
+  expect([sink.statusLine, log.lines, errorLines]).toEqual(["503 Service Unavailable", [], []]);
+  expect(sink.header("retry-after")).toMatch(/^\d+$/);
 });
 
 test("a malformed CONTENT_LENGTH is answered 400 before any application is looked for", () => {

@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FcgiClient } from "../../../src/fastcgi/client.ts";
+import { unlimited } from "../../../src/server/admission.ts";
 import { Background } from "../../../src/server/background.ts";
 import type { FastCgiOptions } from "../../../src/server/fastcgi-server.ts";
 import { FastCgiServer } from "../../../src/server/fastcgi-server.ts";
@@ -168,6 +169,9 @@ export class Served {
       maxConnections: 1000,
       paramsTimeoutMs: 10_000,
       idleTimeoutMs: 0,
+      admission: unlimited,
+      requestTimeoutMs: 0,
+      ignoredActivity: [],
       isBehindFcgid: false,
       isAllowed: () => true,
       ...options,

@@ -1,0 +1,25 @@
+// The native handle of a listening socket, as it travels between processes.
+// Rules: Node documents how a server is sent to a child, and that server accepts from then on; a supervisor has to hold a
+// listening socket without accepting. A handle that came over the channel does just that until somebody listens on it, and
+// `net.Server.listen` takes it. This and socket-handle.ts are the only places that touch `_handle`.
+
+import type { Server } from "node:net";
+import type { SocketHandle } from "./socket-handle.ts";
+
+/** The handle under a server that listens; undefined when it does not. It goes on belonging to the server. */
+export function listeningHandleOf(server: Server): SocketHandle | undefined {
+  // eslint-disable-next-line typescript/no-unsafe-type-assertion -- a field of every net.Server that the types leave out
+  return (server as Server & { readonly _handle?: SocketHandle | null })._handle ?? undefined;
+}
+
+/** Accepts on the handle, which belongs to the server from then on; an earlier one is closed. Rejects with the system's error. */
+export async function listenOnHandle(server: Server, handle: SocketHandle): Promise<void> {
+  if (server.listening) server.close();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(handle, () => {
+      server.removeListener("error", reject);
+      resolve();
+    });
+  });
+}

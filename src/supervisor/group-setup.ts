@@ -1,0 +1,113 @@
+// What follows from a group's settings: whom its workers become, what they are told, and whose its socket is.
+
+import type { GroupConfig } from "../config/groups.ts";
+import { BootError } from "../errors.ts";
+import { parseAppReference } from "../loader/load.ts";
+import { groupIdOf, lookUp } from "../server/httpd/account.ts";
+import type { SocketAccess } from "../server/listen.ts";
+import type { Target } from "../server/route.ts";
+import { withoutServiceVariables } from "./activation.ts";
+import type { WorkerConfig } from "./messages.ts";
+import type { Policy } from "./plan.ts";
+import type { RunAs } from "./run-as.ts";
+
+function requireGroupId(group: string, flag: string): number {
+  const gid = groupIdOf(group);
+  if (gid === undefined) throw new BootError(`${flag}: there is no group ${JSON.stringify(group)}`);
+  return gid;
+}
+
+/** Whom the workers become; undefined when they stay who we are. Throws BootError. */
+export function runAsOf({ user, group }: GroupConfig): RunAs | undefined {
+  const uid = process.getuid?.() ?? 0;
+  if (user === undefined) {
+    if (group !== undefined) throw new BootError("--group needs --user");
+    return undefined;
+  }
+  const account = lookUp(user);
+  if (account === undefined) throw new BootError(`--user: there is no user ${JSON.stringify(user)}`);
+  const gid = group === undefined ? account.gid : requireGroupId(group, "--group");
+  const isNothingToDo = uid === account.uid && (group === undefined || gid === process.getgid?.());
+  if (uid !== 0) {
+    if (isNothingToDo) return undefined;
+    throw new BootError("--user: only root can become another user");
+  }
+  return { uid: account.uid, gid, groups: [...new Set([gid, ...account.groups])] };
+}
+
+/** Owner and mode of the group's socket. Throws BootError. */
+export function socketAccessOf(config: GroupConfig, runAs: RunAs | undefined, mayReplace: boolean): SocketAccess {
+  const gid = config.socketGroup === undefined ? runAs?.gid : requireGroupId(config.socketGroup, "--socket-group");
+  return { mode: config.socketMode, uid: runAs?.uid, gid, mayReplace };
+}
+
+function targetOf({ applications, scriptRoot }: GroupConfig): Target {
+  if (scriptRoot !== undefined) return { kind: "scripts", root: scriptRoot };
+  const named = applications.map(({ mountPoint, app }) => ({ mountPoint, reference: parseAppReference(app, "/") }));
+  const [only] = named;
+  if (named.length === 1 && only !== undefined && only.mountPoint === undefined) {
+    return { kind: "application", reference: only.reference };
+  }
+  return {
+    kind: "mounts",
+    applications: named.map(({ mountPoint, reference }) => ({ mountPoint: mountPoint ?? "", reference })),
+  };
+}
+
+/** What every worker of the group is told. */
+export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, followsFiles: boolean): WorkerConfig {
+  return {
+    group: config.name,
+    target: targetOf(config),
+    mountPoint: config.mountPoint,
+    cacheDir: config.cacheDir,
+    logLevel: config.logLevel,
+    isMultiprocess: config.processes > 1,
+    followsFiles,
+    allow: config.allow,
+    admission: {
+      maxConcurrency: config.maxConcurrency,
+      queueLimit: config.queueLimit,
+      queueTimeoutMs: config.queueTimeoutMs,
+    },
+    maxParamsBytes: config.maxParamsBytes,
+    maxConnections: config.maxConnections,
+    paramsTimeoutMs: config.paramsTimeoutMs,
+    idleTimeoutMs: config.idleTimeoutMs,
+    requestTimeoutMs: config.requestTimeoutMs,
+    shutdownTimeoutMs: config.shutdownTimeoutMs,
+    deadlockTimeoutMs: config.deadlockTimeoutMs,
+    ignoredActivity: config.ignoreActivity,
+    runAs,
+    umask: config.umask,
+    home: config.home,
+    title: config.processTitle ?? `tsgi: worker ${config.name}`,
+  };
+}
+
+/** The workers' environment: ours, without what a service manager told the supervisor, and with the group's own. */
+export function environmentOf(config: GroupConfig, runAs: RunAs | undefined): NodeJS.ProcessEnv {
+  const environment: NodeJS.ProcessEnv = { ...withoutServiceVariables(process.env), UV_USE_IO_URING: "0" };
+  if (runAs !== undefined) delete environment["HOME"]; // root's
+  return { ...environment, ...config.env };
+}
+
+/** Flags for the workers' node. The last one ends them, so that none swallows what follows. */
+export function nodeFlagsOf({ nodeOptions, maxOldSpaceSize }: GroupConfig): readonly string[] {
+  const heap = maxOldSpaceSize === 0 ? [] : [`--max-old-space-size=${maxOldSpaceSize}`];
+  return [...heap, ...nodeOptions, "--"];
+}
+
+export function policyOf(config: GroupConfig): Policy {
+  const { processes, startupTimeoutMs, deadlockTimeoutMs, gracefulTimeoutMs, shutdownTimeoutMs } = config;
+  const { memoryLimitBytes, inactivityTimeoutMs } = config;
+  return {
+    processes,
+    startupTimeoutMs,
+    deadlockTimeoutMs,
+    gracefulTimeoutMs,
+    shutdownTimeoutMs,
+    memoryLimitBytes,
+    inactivityTimeoutMs,
+  };
+}

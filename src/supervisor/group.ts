@@ -1,0 +1,397 @@
+// A process group: one listening socket and the workers that serve it. It carries out what the plan says.
+// Rules: everything that happens ends in a step, which asks the plan what to do now; nothing else starts, drains or ends a
+// worker. Chance and time come in here, and nowhere further in.
+
+import type { GroupConfig } from "../config/groups.ts";
+import { formatListenAddress } from "../config/address.ts";
+import type { ListenAddress } from "../config/address.ts";
+import { BootError } from "../errors.ts";
+import { signatureOf } from "../loader/watch.ts";
+import type { Log } from "../spec.ts";
+import type { SocketAccess } from "../server/listen.ts";
+import { createPeerCheck } from "../server/listen.ts";
+import type { SocketHandle } from "../server/socket-handle.ts";
+import { Backoff, healthyMs } from "./backoff.ts";
+import type { ReloadOutcome } from "./control.ts";
+import type { ExitCause } from "./exit-cause.ts";
+import { environmentOf, nodeFlagsOf, policyOf, runAsOf, socketAccessOf, workerConfigOf } from "./group-setup.ts";
+import { Intake } from "./intake.ts";
+import { Listener } from "./listener.ts";
+import type { FromWorker, WorkerConfig } from "./messages.ts";
+import type { Action, GroupView, Policy } from "./plan.ts";
+import { plan, reliefFor } from "./plan.ts";
+import { Relief } from "./relief.ts";
+import { Reloads } from "./reloads.ts";
+import type { RunAs } from "./run-as.ts";
+import type { BootErrorStatus, GroupState, GroupStatus } from "./status.ts";
+import { WorkerHandle } from "./worker-handle.ts";
+
+export interface GroupOptions {
+  readonly config: GroupConfig;
+  readonly log: Log;
+  /** Whether a changed file of an application makes a new generation. */
+  readonly followsFiles: boolean;
+  /** Whether sockets that are answered belong to workers whose supervisor is dead. */
+  readonly mayReplaceSocket: boolean;
+  readonly reportDir: string;
+}
+
+/** How often the plan is asked when nothing happens, ms. */
+const tickMs = 100;
+/** A step that comes this late was not ours to make: the process was stopped or the machine suspended. */
+const gapMs = 500;
+/** How often files are looked at: the socket's, and those of a broken application, ms. */
+const lookMs = 1000;
+/** How much later than its limit a worker may be replaced, so that not all are at once. */
+const jitter = 0.1;
+
+let lastWorker = 0;
+
+function jittered(limit: number): number {
+  return limit === 0 ? 0 : Math.round(limit * (1 + jitter * Math.random()));
+}
+
+export class ProcessGroup {
+  readonly name: string;
+  /** Settles when the first generation serves; rejects with BootError when a worker of it could not boot. */
+  readonly started: Promise<void>;
+  readonly #options: GroupOptions;
+  readonly #log: Log;
+  readonly #policy: Policy;
+  readonly #runAs: RunAs | undefined;
+  readonly #workerConfig: WorkerConfig;
+  readonly #access: SocketAccess;
+  readonly #workers = new Map<number, WorkerHandle>();
+  readonly #backoff = new Backoff();
+  readonly #reloads = new Reloads();
+  readonly #intake: Intake;
+  readonly #relief: Relief;
+  readonly #restarts: Record<string, number> = {};
+  /** What workers that are gone had counted. */
+  readonly #past = { served: 0, shed: 0, timedOut: 0 };
+  #listener: Listener | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #awakeSinceMs = performance.now();
+  #lastTickMs = performance.now();
+  #nextLookMs = 0;
+  #isStopping = false;
+  #isWhole = true;
+  #lastBootError: BootErrorStatus | undefined;
+  /** The files of a broken application, as they were. */
+  #brokenFiles = new Map<string, string>();
+  #lastChange = "";
+  #isSocketReplaced = false;
+  #settleStarted: { readonly resolve: () => void; readonly reject: (error: Error) => void };
+  #onEmpty: (() => void) | undefined;
+
+  /** Throws BootError for accounts that do not exist. */
+  constructor(options: GroupOptions) {
+    const { config, log } = options;
+    this.name = config.name;
+    this.#options = options;
+    this.#log = log;
+    this.#policy = policyOf(config);
+    this.#runAs = runAsOf(config);
+    this.#workerConfig = workerConfigOf(config, this.#runAs, options.followsFiles);
+    this.#access = socketAccessOf(config, this.#runAs, options.mayReplaceSocket);
+    this.#relief = new Relief({ ...config, log });
+    this.#intake = new Intake({
+      relief: this.#relief,
+      workers: () => this.#workers.values(),
+      isAllowed: createPeerCheck(config.allow, (address) => log.warn({ address }, "FastCGI peer refused: not listed by --allow")),
+      log,
+    });
+    let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
+    this.started = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
+    this.started.catch(() => {}); // whoever waits for it gets it too
+    this.#settleStarted = settle ?? { resolve: () => {}, reject: () => {} };
+  }
+
+  /** Opens the socket. Throws BootError. */
+  async open(): Promise<void> {
+    this.#listener = await Listener.open(this.#options.config.listen, this.#access, {
+      log: this.#log,
+      onConnection: this.#intake.accepted,
+    });
+  }
+
+  get address(): ListenAddress {
+    return this.#listener?.address ?? this.#options.config.listen;
+  }
+
+  /** The user that owns what the workers write. */
+  get runAs(): RunAs | undefined {
+    return this.#runAs;
+  }
+
+  /** Starts the workers; `started` tells the outcome. */
+  start(): void {
+    this.#ticker = setInterval(() => this.#tick(), tickMs);
+    this.#step();
+  }
+
+  /** A new generation; settles when it serves or was given up. */
+  reload(): Promise<ReloadOutcome> {
+    if (this.#isStopping) return Promise.resolve({ ok: false, message: "the daemon is stopping", generation: this.#reloads.established });
+    const outcome = this.#reloads.ask();
+    this.#step();
+    return outcome;
+  }
+
+  /** Lets running requests end within the shutdown timeout. True when none was cut off. */
+  async stop(): Promise<boolean> {
+    if (!this.#isStopping) {
+      this.#isStopping = true;
+      this.#reloads.stop();
+      this.#settleStarted.reject(new BootError("the start was called off"));
+      this.#listener?.close();
+    }
+    const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    this.#step();
+    if (this.#workers.size > 0) await empty;
+    clearInterval(this.#ticker);
+    await this.#relief.close();
+    return this.#isWhole;
+  }
+
+  /** Ends the workers at once. */
+  kill(): void {
+    for (const worker of this.#workers.values()) worker.kill("reload");
+  }
+
+  get status(): GroupStatus {
+    const { config } = this.#options;
+    const workers = [...this.#workers.values()];
+    const sum = (count: (worker: WorkerHandle) => number): number => workers.reduce((total, worker) => total + count(worker), 0);
+    return {
+      name: this.name,
+      listen: formatListenAddress(this.address),
+      state: this.#state(workers),
+      generation: this.#reloads.established,
+      processes: config.processes,
+      workers: workers.map((worker) => worker.statusIn(this.name)),
+      queue: { waiting: this.#intake.waiting + sum(({ pulse }) => pulse.waiting), limit: config.queueLimit },
+      served: this.#past.served + sum(({ pulse }) => pulse.served),
+      shed: this.#past.shed + this.#intake.shed + sum(({ pulse }) => pulse.shed),
+      timedOut: this.#past.timedOut + sum(({ pulse }) => pulse.timedOut),
+      handedOver: this.#intake.handedOver,
+      restarts: this.#restarts,
+      reloads: this.#reloads.counts,
+      lastBootError: this.#lastBootError ?? null,
+    };
+  }
+
+  #state(workers: readonly WorkerHandle[]): GroupState {
+    if (this.#isStopping) return "stopping";
+    if (workers.some(({ state }) => state === "serving" || state === "retiring")) return "serving";
+    return this.#reloads.established === 0 && this.#backoff.crashes === 0 ? "starting" : "unavailable";
+  }
+
+  #view(): GroupView {
+    return {
+      workers: [...this.#workers.values()].map((worker) => worker.view),
+      generation: this.#reloads.wanted,
+      established: this.#reloads.established,
+      isStopping: this.#isStopping,
+      notBeforeMs: this.#backoff.notBeforeMs,
+      crashes: this.#backoff.crashes,
+      awakeSinceMs: this.#awakeSinceMs,
+    };
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    if (now - this.#lastTickMs > gapMs) this.#awakeSinceMs = now;
+    this.#lastTickMs = now;
+    if (now >= this.#nextLookMs && !this.#isStopping) {
+      this.#nextLookMs = now + lookMs;
+      void this.#look();
+    }
+    this.#step();
+  }
+
+  #step(): void {
+    const draining = [...this.#workers.values()].filter(({ state }) => state === "draining").length;
+    if (!this.#isStopping && draining < 2 * this.#policy.processes && this.#reloads.begin()) {
+      this.#backoff.reset();
+      this.#brokenFiles.clear();
+    }
+    const now = performance.now();
+    for (const action of plan(this.#view(), this.#policy, now)) this.#apply(action, now);
+    this.#relieve(now);
+  }
+
+  #relieve(now: number): void {
+    const listener = this.#listener;
+    if (listener === undefined || this.#isStopping) return;
+    const mode = reliefFor(this.#view(), now);
+    const workers = [...this.#workers.values()];
+    this.#intake.set(mode, listener, Math.max(0, ...workers.map(({ silentSinceMs }) => silentSinceMs)));
+    // Until one lends its handle, both accept.
+    if (mode === "off" && listener.isAccepting) workers.find(({ state }) => state === "serving")?.send({ type: "lend" });
+    const isWell = workers.filter(({ servingSinceMs }) => now - (servingSinceMs ?? now) >= healthyMs).length;
+    if (this.#backoff.crashes > 0 && isWell >= this.#policy.processes) this.#backoff.reset();
+  }
+
+  #apply(action: Action, now: number): void {
+    switch (action.type) {
+      case "start":
+        this.#startWorker(action.generation);
+        break;
+      case "establish":
+        if (this.#reloads.establish()) this.#log.info({ generation: action.generation, group: this.name }, "a new generation serves");
+        this.#settleStarted.resolve();
+        break;
+      case "serve":
+      case "retire":
+      case "drain":
+      case "kill":
+        this.#command(action, now);
+    }
+  }
+
+  #command(action: Exclude<Action, { readonly type: "start" | "establish" }>, now: number): void {
+    const worker = this.#workers.get(action.id);
+    if (worker === undefined) return;
+    const fields = { group: this.name, worker: worker.pid };
+    switch (action.type) {
+      case "serve":
+        worker.serve(this.#listener?.handle);
+        break;
+      case "retire":
+        this.#log.info({ ...fields, cause: action.cause }, "the worker will be replaced");
+        worker.retire(action.cause);
+        break;
+      case "drain":
+        worker.intended ??= "reload";
+        worker.drain(action.deadlineMs, action.handsOver);
+        break;
+      case "kill":
+        this.#log.warn({ ...fields, cause: action.cause, silentMs: Math.round(now - worker.silentSinceMs) }, "the worker is killed");
+        worker.kill(action.cause);
+        break;
+    }
+  }
+
+  #startWorker(generation: number): void {
+    const { config, reportDir } = this.#options;
+    lastWorker += 1;
+    const worker = new WorkerHandle({
+      id: lastWorker,
+      generation,
+      config: this.#workerConfig,
+      environment: environmentOf(config, this.#runAs),
+      nodeOptions: nodeFlagsOf(config),
+      reportDir,
+      requestLimit: jittered(config.maximumRequests),
+      ageLimitMs: jittered(config.restartIntervalMs),
+      events: { said: this.#said, ended: this.#ended },
+    });
+    this.#workers.set(worker.id, worker);
+  }
+
+  readonly #said = (worker: WorkerHandle, message: FromWorker, handle: SocketHandle | undefined): void => {
+    switch (message.type) {
+      case "pulse":
+        return;
+      case "ready":
+        if (worker.state === "booting") worker.state = "ready";
+        break;
+      case "boot-failed":
+        worker.kill("boot-failed");
+        break;
+      case "connection":
+        if (handle !== undefined) this.#intake.givenBack({ handle, bytes: message.bytes });
+        return;
+      case "lent":
+        if (handle !== undefined && (this.#isStopping || this.#listener === undefined)) handle.close();
+        else if (handle !== undefined) this.#listener?.rest(handle);
+        return;
+      case "changed":
+        this.#changed(message.file, message.fingerprint);
+        break;
+      case "drained":
+        if (!message.isWhole) {
+          this.#isWhole = false;
+          this.#log.warn({ group: this.name, worker: worker.pid }, "requests were cut off: they took too long to end");
+        }
+        worker.leave();
+        break;
+      case "failing":
+        break; // the worker has logged it, and the plan replaces it
+    }
+    this.#step();
+  };
+
+  #changed(file: string, fingerprint: string): void {
+    if (!this.#options.followsFiles || fingerprint === this.#lastChange || this.#reloads.isUnderWay) return;
+    this.#lastChange = fingerprint;
+    this.#log.info({ group: this.name, file }, "a file of the application changed: reload");
+    void this.reload();
+  }
+
+  readonly #ended = (worker: WorkerHandle, exit: ExitCause): void => {
+    this.#workers.delete(worker.id);
+    this.#past.served += worker.pulse.served;
+    this.#past.shed += worker.pulse.shed;
+    this.#past.timedOut += worker.pulse.timedOut;
+    if (this.#isStopping) {
+      if (this.#workers.size === 0) this.#onEmpty?.();
+      return;
+    }
+    this.#restarts[exit.cause] = (this.#restarts[exit.cause] ?? 0) + 1;
+    const fields = { group: this.name, worker: worker.pid, cause: exit.cause, reason: exit.text };
+    if (worker.hasBooted) {
+      if (worker.isExpected) this.#log.info(fields, "the worker has ended");
+      else {
+        this.#log.error(fields, "the worker has ended: it will be replaced");
+        const servedMs = performance.now() - (worker.servingSinceMs ?? performance.now());
+        if (exit.cause !== "signal") this.#backoff.crashed(performance.now(), servedMs, Math.random());
+      }
+    } else if (worker.generation <= this.#reloads.wanted) this.#bootFailed(worker, exit);
+    this.#step();
+  };
+
+  #bootFailed(worker: WorkerHandle, exit: ExitCause): void {
+    const { generation, bootFailure } = worker;
+    const message = bootFailure?.message ?? `a worker could not start: ${exit.text}`;
+    this.#lastBootError = { message, at: new Date().toISOString(), generation };
+    this.#brokenFiles = new Map(bootFailure?.files.map((file) => [file, signatureOf(file)]));
+    const isServing = [...this.#workers.values()].some((other) => other.generation === generation && other.state === "serving");
+    if (this.#reloads.isUnderWay && !isServing) {
+      this.#log.error({ group: this.name, problem: message }, "the new generation could not start: the old one goes on serving");
+      this.#reloads.abandon(message);
+      return;
+    }
+    this.#settleStarted.reject(new BootError(message));
+    if (this.#reloads.established > 0) this.#log.error({ group: this.name, problem: message }, "a worker could not start");
+    this.#backoff.crashed(performance.now(), 0, Math.random());
+  }
+
+  /** A look at files: whether a broken application was mended, and whether the socket is still where it was. */
+  async #look(): Promise<void> {
+    const mended = [...this.#brokenFiles].find(([file, signature]) => signatureOf(file) !== signature);
+    if (mended !== undefined) {
+      this.#brokenFiles.clear();
+      this.#backoff.reset();
+      const isServing = [...this.#workers.values()].some(({ state }) => state === "serving");
+      if (isServing && this.#options.followsFiles) void this.reload();
+    }
+    const listener = this.#listener;
+    const state = listener?.fileState ?? "in-place";
+    if (state === "replaced" && !this.#isSocketReplaced) {
+      this.#log.error({ listen: formatListenAddress(this.address) }, "something else is where the socket was: it is left alone");
+    }
+    this.#isSocketReplaced = state === "replaced";
+    if (state !== "absent" || listener === undefined) return;
+    try {
+      await listener.reopen(this.#access);
+      this.#log.warn({ listen: formatListenAddress(this.address) }, "the socket's file was gone: it has been made anew");
+      for (const worker of this.#workers.values()) {
+        if (worker.state === "serving" || worker.state === "retiring") worker.send({ type: "serve" }, listener.handle);
+      }
+    } catch (error) {
+      this.#log.error({ err: error }, "the socket's file is gone and cannot be made anew");
+    }
+  }
+}

@@ -1,0 +1,100 @@
+// Where connections that no worker accepted go: those that the supervisor accepts, and those that a worker gave back.
+// Rules: a worker that serves gets them, the one with the fewest; while there is none they wait, or are refused, as the
+// plan says; a connection is never closed because of us.
+
+import type { Socket } from "node:net";
+import type { Log } from "../spec.ts";
+import { releaseHandle } from "../server/socket-handle.ts";
+import type { Listener } from "./listener.ts";
+import type { Relief as ReliefMode } from "./plan.ts";
+import { unresponsiveMs } from "./plan.ts";
+import type { Held, Relief } from "./relief.ts";
+import type { WorkerHandle } from "./worker-handle.ts";
+
+export interface IntakeOptions {
+  readonly relief: Relief;
+  readonly workers: () => Iterable<WorkerHandle>;
+  readonly isAllowed: (socket: Socket) => boolean;
+  readonly log: Log;
+}
+
+/** What was in the backlog when we began to accept came within this time, ms, and had been waiting before. */
+const backlogMs = 100;
+
+export class Intake {
+  readonly #options: IntakeOptions;
+  #mode: ReliefMode = "hold";
+  #acceptsSinceMs = 0;
+  #silentSinceMs = 0;
+  #handedOver = 0;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+    this.#acceptsSinceMs = performance.now();
+    this.#silentSinceMs = this.#acceptsSinceMs;
+  }
+
+  get waiting(): number {
+    return this.#options.relief.waiting;
+  }
+
+  get shed(): number {
+    return this.#options.relief.shed;
+  }
+
+  /** Connections that went from one worker to another. */
+  get handedOver(): number {
+    return this.#handedOver;
+  }
+
+  /** A connection that the supervisor accepted. */
+  readonly accepted = (socket: Socket): void => {
+    if (!this.#options.isAllowed(socket)) {
+      socket.destroy();
+      return;
+    }
+    const now = performance.now();
+    const sinceMs = now - this.#acceptsSinceMs < backlogMs ? this.#silentSinceMs : now;
+    this.#place({ handle: releaseHandle(socket), bytes: undefined }, sinceMs);
+  };
+
+  /** A connection that a worker gave back. */
+  givenBack(held: Held): void {
+    this.#handedOver += 1;
+    this.#place(held, performance.now());
+  }
+
+  /** Follows the plan. `silentSinceMs` is when a worker was last known to accept. */
+  set(mode: ReliefMode, listener: Listener, silentSinceMs: number): void {
+    if (mode === this.#mode) return;
+    const { relief, log } = this.#options;
+    const before = this.#mode;
+    this.#mode = mode;
+    if (mode === "off") {
+      relief.release((held) => this.#place(held, performance.now()));
+      return;
+    }
+    if (mode === "refuse") relief.refuse();
+    if (before !== "off" || listener.isAccepting) return;
+    log.warn("no worker takes connections: the supervisor does");
+    this.#acceptsSinceMs = performance.now();
+    this.#silentSinceMs = silentSinceMs;
+    void listener.accept();
+  }
+
+  #place(held: Held, sinceMs: number): void {
+    const worker = this.#mode === "off" ? this.#leastLoaded() : undefined;
+    if (worker === undefined) this.#options.relief.hold(held, sinceMs);
+    else worker.give(held.handle, held.bytes, () => this.#place(held, sinceMs));
+  }
+
+  #leastLoaded(): WorkerHandle | undefined {
+    const now = performance.now();
+    let best: WorkerHandle | undefined;
+    for (const worker of this.#options.workers()) {
+      const isTaking = worker.state === "serving" && now - worker.silentSinceMs < unresponsiveMs;
+      if (isTaking && (best === undefined || worker.load < best.load)) best = worker;
+    }
+    return best;
+  }
+}

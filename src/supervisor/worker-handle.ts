@@ -1,0 +1,234 @@
+// A worker as the supervisor sees it: its process, what it last said, and how it ended.
+// Rules: what a worker says is checked before it is used; a message that cannot be sent is no error, since the exit of
+// the process tells the same; the exit is reported once, when the process is gone for certain.
+
+import type { ChildProcess, SendHandle } from "node:child_process";
+import { fork } from "node:child_process";
+import { rmSync, existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { messageOf } from "../errors.ts";
+import type { SocketHandle } from "../server/socket-handle.ts";
+import type { ExitCause } from "./exit-cause.ts";
+import { exitCause } from "./exit-cause.ts";
+import type { BootFailure, FromWorker, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
+import { readFromWorker } from "./messages.ts";
+import { oomKills } from "./oom-kills.ts";
+import type { RestartCause, WorkerState, WorkerView } from "./plan.ts";
+import type { WorkerStatus } from "./status.ts";
+
+export interface WorkerOptions {
+  readonly id: number;
+  readonly generation: number;
+  readonly config: WorkerConfig;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Flags for node. */
+  readonly nodeOptions: readonly string[];
+  /** Folder for node's own report of a heap that was full; the worker's user can write there and nobody else. */
+  readonly reportDir: string;
+  readonly requestLimit: number;
+  readonly ageLimitMs: number;
+  readonly events: WorkerEvents;
+}
+
+export interface WorkerEvents {
+  /** It said something beside its pulse. `handle` is ours to close. */
+  said(worker: WorkerHandle, message: FromWorker, handle: SocketHandle | undefined): void;
+  /** The process is gone. */
+  ended(worker: WorkerHandle, cause: ExitCause): void;
+}
+
+const program = fileURLToPath(new URL("./worker-main.js", import.meta.url));
+
+const silence: Pulse = {
+  type: "pulse",
+  busy: 0,
+  waiting: 0,
+  connections: 0,
+  served: 0,
+  shed: 0,
+  timedOut: 0,
+  rssBytes: 0,
+  lagMs: 0,
+  idleMs: 0,
+};
+
+export class WorkerHandle {
+  readonly id: number;
+  readonly generation: number;
+  readonly bornMs = performance.now();
+  state: WorkerState = "booting";
+  /** When it began to serve; undefined before. */
+  servingSinceMs: number | undefined;
+  bootFailure: BootFailure | undefined;
+  /** Why it is being replaced or ended; undefined while it is not. */
+  intended: RestartCause | undefined;
+  readonly #options: WorkerOptions;
+  readonly #process: ChildProcess;
+  readonly #reportFile: string;
+  readonly #oomKillsBefore = oomKills();
+  #pulse = silence;
+  #lastPulseMs = performance.now();
+  #drainDeadlineMs = 0;
+  #failure: string | undefined;
+  #hasBooted = false;
+  /** Connections that it was given since its last pulse. */
+  #given = 0;
+  #isGone = false;
+  #hasLeft = false;
+
+  constructor(options: WorkerOptions) {
+    this.id = options.id;
+    this.generation = options.generation;
+    this.#options = options;
+    const reportName = `worker-${options.id}.json`;
+    this.#reportFile = join(options.reportDir, reportName);
+    const reports = ["--report-on-fatalerror", `--report-directory=${options.reportDir}`, `--report-filename=${reportName}`];
+    this.#process = fork(program, [], {
+      serialization: "advanced",
+      execArgv: [...reports, ...options.nodeOptions],
+      env: options.environment,
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
+    this.#process.on("message", (message: unknown, handle: unknown) => this.#received(message, handle));
+    this.#process.on("error", (error) => this.#gone(null, null, messageOf(error)));
+    this.#process.on("exit", (code, signal) => this.#gone(code, signal, undefined));
+    this.send({ type: "boot", config: options.config });
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  get pulse(): Pulse {
+    return this.#pulse;
+  }
+
+  /** How many connections it has, as far as we know. */
+  get load(): number {
+    return this.#pulse.connections + this.#given;
+  }
+
+  get silentSinceMs(): number {
+    return this.#lastPulseMs;
+  }
+
+  get view(): WorkerView {
+    const { id, generation, state, bornMs } = this;
+    const { requestLimit, ageLimitMs } = this.#options;
+    const { busy, served, rssBytes, idleMs } = this.#pulse;
+    const known = { id, generation, state, bornMs, busy, served, rssBytes, idleMs, requestLimit, ageLimitMs };
+    const isFailing = this.#failure !== undefined;
+    return { ...known, lastPulseMs: this.#lastPulseMs, drainDeadlineMs: this.#drainDeadlineMs, isFailing };
+  }
+
+  /** Sends a message; `sent` tells whether it has left. The handle goes on belonging to the caller. */
+  send(message: ToWorker, handle?: SocketHandle, sent: (hasLeft: boolean) => void = () => {}): void {
+    if (this.#isGone || !this.#process.connected) {
+      sent(false);
+      return;
+    }
+    // eslint-disable-next-line typescript/no-unsafe-type-assertion -- native handles are taken too, as node:cluster does
+    this.#process.send(message, handle as SendHandle | undefined, { keepOpen: true }, (error) => sent(error === null));
+  }
+
+  /** Hands it a connection. When it cannot be given, `failed` gets it back. */
+  give(handle: SocketHandle, bytes: Uint8Array | undefined, failed: () => void): void {
+    this.#given += 1;
+    this.send({ type: "connection", bytes }, handle, (hasLeft) => {
+      if (hasLeft) handle.close();
+      else failed();
+    });
+  }
+
+  /** Whether it came as far as having loaded the application. */
+  get hasBooted(): boolean {
+    return this.#hasBooted;
+  }
+
+  /** Whether it ended because we ended it, and not blocked. */
+  get isExpected(): boolean {
+    return this.#hasLeft || (this.state === "killed" && this.intended !== "blocked");
+  }
+
+  statusIn(group: string): WorkerStatus {
+    const { pid, generation, state, pulse } = this;
+    const { busy, waiting, connections, served, lagMs, rssBytes } = pulse;
+    const ageSeconds = Math.round((performance.now() - this.bornMs) / 1000);
+    return { group, pid, generation, state, busy, waiting, connections, served, rss: rssBytes, lagMs, ageSeconds };
+  }
+
+  /** Lets it accept connections. */
+  serve(listening: SocketHandle | undefined): void {
+    this.state = "serving";
+    this.servingSinceMs = performance.now();
+    this.send({ type: "serve" }, listening);
+  }
+
+  /** It goes on serving until another one does in its place. */
+  retire(cause: RestartCause): void {
+    this.state = "retiring";
+    this.intended = cause;
+  }
+
+  /** Its drain is over: it may end. */
+  leave(): void {
+    this.#hasLeft = true;
+    this.send({ type: "leave" });
+  }
+
+  drain(deadlineMs: number, handsOver: boolean): void {
+    this.state = "draining";
+    this.#drainDeadlineMs = deadlineMs;
+    this.send({ type: "drain", deadlineMs: Math.max(0, deadlineMs - performance.now()), handsOver });
+  }
+
+  kill(cause: RestartCause): void {
+    this.state = "killed";
+    this.intended = cause;
+    this.#process.kill("SIGKILL");
+  }
+
+  #received(value: unknown, handle: unknown): void {
+    // eslint-disable-next-line typescript/no-unsafe-type-assertion -- what comes beside a message is a native handle
+    const socket = (handle ?? undefined) as SocketHandle | undefined;
+    const message = readFromWorker(value);
+    this.#lastPulseMs = performance.now();
+    if (message === undefined) {
+      socket?.close();
+      return;
+    }
+    if (message.type === "ready") this.#hasBooted = true;
+    if (message.type === "pulse") {
+      this.#pulse = message;
+      this.#given = 0;
+    } else if (message.type === "failing") this.#failure = message.message;
+    else if (message.type === "boot-failed") this.bootFailure = message;
+    this.#options.events.said(this, message, socket);
+  }
+
+  #gone(code: number | null, signal: NodeJS.Signals | null, failure: string | undefined): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    const cause = exitCause({
+      code,
+      signal,
+      intended: this.#hasLeft || this.state === "killed" ? this.intended : undefined,
+      hasBooted: this.#hasBooted,
+      failure: failure ?? this.#failure,
+      isHeapFull: this.#takeReport(),
+      wasOomKilled: oomKills() > this.#oomKillsBefore,
+    });
+    this.#options.events.ended(this, cause);
+  }
+
+  /** Whether node has written its report of a full heap; the file is removed. */
+  #takeReport(): boolean {
+    if (!existsSync(this.#reportFile)) return false;
+    try {
+      return readFileSync(this.#reportFile, "utf8").includes('"trigger": "OOMError"');
+    } finally {
+      rmSync(this.#reportFile, { force: true });
+    }
+  }
+}

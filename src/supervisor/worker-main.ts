@@ -1,0 +1,60 @@
+// The program of a worker's process: forked by the supervisor, and of no use to anybody else.
+// Rules: nothing of the application is loaded before the process has become who it shall be; when the channel to the
+// supervisor closes, running requests may end and then the process does; standard output is the application's.
+
+import type { SendHandle } from "node:child_process";
+import { messageOf } from "../errors.ts";
+import { createLog } from "../log.ts";
+import type { SocketHandle } from "../server/socket-handle.ts";
+import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
+import { become } from "./run-as.ts";
+import { Worker } from "./worker.ts";
+
+let worker: Worker | undefined;
+
+function send(message: FromWorker, handle?: SocketHandle, done?: () => void): void {
+  if (process.send === undefined || !process.connected) {
+    done?.();
+    return;
+  }
+  // eslint-disable-next-line typescript/no-unsafe-type-assertion -- native handles are taken too, as node:cluster does
+  process.send(message, handle as SendHandle | undefined, { keepOpen: true }, () => done?.());
+}
+
+/** The whole state of the process that the application will find. */
+function prepare(config: WorkerConfig): void {
+  process.title = config.title;
+  if (config.runAs !== undefined) become(config.runAs);
+  if (config.umask !== undefined) process.umask(config.umask);
+  if (config.home !== undefined) process.chdir(config.home);
+}
+
+async function boot(config: WorkerConfig): Promise<void> {
+  try {
+    prepare(config);
+  } catch (error) {
+    send({ type: "boot-failed", message: messageOf(error), files: [] });
+    return;
+  }
+  const log = createLog({ level: config.logLevel });
+  worker = new Worker(config, { send }, log);
+  const { failed } = worker;
+  process.on("uncaughtException", failed);
+  await worker.boot();
+}
+
+process.on("message", (message: ToWorker, handle: unknown) => {
+  if (message.type === "boot") void boot(message.config);
+  // eslint-disable-next-line unicorn/no-process-exit -- timers and pools of the application must not keep the process
+  else if (message.type === "leave") process.exit(0);
+  // eslint-disable-next-line typescript/no-unsafe-type-assertion -- only the supervisor is on the other end
+  else worker?.receive(message, handle as SocketHandle | undefined);
+});
+
+// Signals of a terminal or a service manager are for the supervisor: it tells us what follows from them.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+
+process.once("disconnect", () => {
+  // eslint-disable-next-line unicorn/no-process-exit -- an orphan must not stay
+  void (worker?.abandoned() ?? Promise.resolve()).finally(() => process.exit(0));
+});

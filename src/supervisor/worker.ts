@@ -1,0 +1,191 @@
+// A worker: one process that loads the application and serves the connections that it accepts or is given.
+// Rules: it becomes its user before it reads anything of the application; it accepts when the supervisor says so and
+// draws a breath (the pulse) as often as its event loop allows; it ends when the supervisor says so, or is gone. A drained
+// connection is given back, never closed while Apache may send on it.
+
+import { messageOf, systemCodeOf, TsgiError } from "../errors.ts";
+import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
+import type { Log } from "../spec.ts";
+import { Background } from "../server/background.ts";
+import { FastCgiServer } from "../server/fastcgi-server.ts";
+import { createPeerCheck } from "../server/listen.ts";
+import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts";
+import type { ReleasedConnection } from "../server/fastcgi-server.ts";
+import type { Router } from "../server/route.ts";
+import { createRouter } from "../server/route.ts";
+import type { SocketHandle } from "../server/socket-handle.ts";
+import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
+import { startWatchdog } from "./watchdog.ts";
+
+/** The way to the supervisor. */
+export interface Channel {
+  /** `done` is called when the message has left, or cannot. */
+  send(message: FromWorker, handle?: SocketHandle, done?: () => void): void;
+}
+
+/** How often the supervisor hears of us, ms. */
+const pulseMs = 200;
+/** How old a look at the application's files may be, ms. */
+const checkIntervalMs = 1000;
+
+export class Worker {
+  readonly #config: WorkerConfig;
+  readonly #channel: Channel;
+  readonly #log: Log;
+  readonly #router: Router;
+  readonly #background: Background;
+  readonly #server: FastCgiServer;
+  #reported = "";
+  #isFailing = false;
+
+  constructor(config: WorkerConfig, channel: Channel, log: Log) {
+    this.#config = config;
+    this.#channel = channel;
+    this.#log = log;
+    this.#background = new Background(log);
+    this.#router = createRouter({
+      target: config.target,
+      mountPoint: config.mountPoint,
+      cacheDir: config.cacheDir,
+      checkIntervalMs: config.followsFiles && config.target.kind === "scripts" ? checkIntervalMs : Infinity,
+      mayBeProxied: true,
+      log,
+    });
+    this.#server = new FastCgiServer({
+      ...config,
+      service: {
+        router: this.#router,
+        log,
+        background: this.#background,
+        transport: "fastcgi",
+        isMultiprocess: config.isMultiprocess,
+        isRunOnce: false,
+        isLogApaches: false,
+      },
+      isBehindFcgid: false,
+      isAllowed: createPeerCheck(config.allow, (address) =>
+        log.warn({ address }, "FastCGI peer refused: not listed by --allow"),
+      ),
+    });
+  }
+
+  /** Loads the application and says whether it is ready. */
+  async boot(): Promise<void> {
+    this.#startPulse();
+    try {
+      await this.#router.preload();
+    } catch (error) {
+      const files = this.#router.watches.flatMap((watch) => [...watch.files.map(({ path }) => path), ...watch.absent]);
+      const stack = error instanceof Error && error.cause instanceof Error ? error.cause.stack : undefined;
+      const message = error instanceof TsgiError || stack !== undefined ? messageOf(error) : describe(error);
+      this.#log.debug({ err: error }, "the application could not be loaded");
+      this.#channel.send({ type: "boot-failed", message, files });
+      return;
+    }
+    if (this.#config.followsFiles) setInterval(() => this.#lookAtFiles(), checkIntervalMs).unref();
+    this.#channel.send({ type: "ready" });
+  }
+
+  /** Does what the supervisor asks. */
+  receive(message: ToWorker, handle: SocketHandle | undefined): void {
+    switch (message.type) {
+      case "serve":
+        if (handle !== undefined) void this.#serve(handle);
+        break;
+      case "connection":
+        if (handle !== undefined) this.#server.adopt(handle, bufferOf(message.bytes));
+        break;
+      case "drain":
+        void this.#drain(message.deadlineMs, message.handsOver);
+        break;
+      case "lend": {
+        const handle = listeningHandleOf(this.#server.netServer);
+        if (handle !== undefined) this.#channel.send({ type: "lent" }, handle);
+        break;
+      }
+      case "boot":
+      case "leave":
+        break; // the entry's part
+    }
+  }
+
+  /** An error that nobody caught, outside any request as far as we can know: what is left of this process is in doubt. */
+  readonly failed = (error: unknown): void => {
+    this.#log.error({ err: error }, "uncaught error outside a request: this worker will be replaced");
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    this.#channel.send({ type: "failing", message: describe(error) });
+  };
+
+  /** The supervisor is gone: ends what runs, and settles. */
+  async abandoned(): Promise<void> {
+    const { shutdownTimeoutMs } = this.#config;
+    await this.#end(shutdownTimeoutMs, false);
+  }
+
+  async #serve(handle: SocketHandle): Promise<void> {
+    try {
+      await listenOnHandle(this.#server.netServer, handle);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  async #drain(deadlineMs: number, handsOver: boolean): Promise<void> {
+    const isWhole = await this.#end(deadlineMs, handsOver);
+    this.#channel.send({ type: "drained", isWhole });
+  }
+
+  async #end(deadlineMs: number, handsOver: boolean): Promise<boolean> {
+    const startMs = performance.now();
+    const handOver = handsOver ? this.#giveBack : undefined;
+    const wereRequestsWhole = await this.#server.drain({ deadlineMs, handOver });
+    const restMs = Math.max(0, deadlineMs - (performance.now() - startMs));
+    return (await this.#background.idle(restMs)) && wereRequestsWhole;
+  }
+
+  readonly #giveBack = ({ handle, bytes }: ReleasedConnection): void => {
+    this.#channel.send({ type: "connection", bytes }, handle, () => handle.close());
+  };
+
+  #startPulse(): void {
+    const { deadlockTimeoutMs, logLevel } = this.#config;
+    const beat = startWatchdog({ deadlockTimeoutMs, logLevel });
+    let dueMs = performance.now() + pulseMs;
+    setInterval(() => {
+      beat();
+      const now = performance.now();
+      const lagMs = Math.max(0, Math.round(now - dueMs));
+      dueMs = now + pulseMs;
+      const { lastActivityMs, ...counts } = this.#server.stats;
+      const idleMs = counts.busy > 0 ? 0 : Math.round(now - lastActivityMs);
+      this.#channel.send({ type: "pulse", ...counts, rssBytes: process.memoryUsage.rss(), lagMs, idleMs });
+    }, pulseMs);
+  }
+
+  /** Says once for each state of the files that they are no longer those that were loaded. */
+  #lookAtFiles(): void {
+    for (const watch of this.#router.watches) {
+      const { change } = checkWatch(watch, Date.now());
+      if (change === undefined) continue;
+      const paths = [...watch.files.map(({ path }) => path), ...watch.absent];
+      const state = fingerprint(paths.map((path) => `${path} ${signatureOf(path)}`).join("\n"));
+      if (state === this.#reported) return;
+      this.#reported = state;
+      this.#channel.send({ type: "changed", file: change, fingerprint: state });
+      return;
+    }
+  }
+}
+
+function bufferOf(bytes: Uint8Array | undefined): Buffer | undefined {
+  return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** One line, with the first place outside Node that the stack names. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return messageOf(error);
+  const place = /^ {4}at .*?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/m.exec(error.stack ?? "")?.[1];
+  const code = systemCodeOf(error);
+  return `${error.name}: ${messageOf(error)}${code === undefined ? "" : ` [${code}]`}${place === undefined ? "" : ` (at ${place})`}`;
+}
