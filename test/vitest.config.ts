@@ -38,6 +38,19 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      {
+        // Long: `npm run test:soak`, no part of `npm test`.
+        extends: true,
+        test: {
+          name: "soak",
+          globalSetup: ["test/harness/global-setup.ts"],
+          include: process.env["TSGI_SOAK"] === "1" ? ["test/soak/**/*.test.ts"] : [],
+          testTimeout: 3_600_000,
+          hookTimeout: 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
+        },
+      },
     ],
   },
 });

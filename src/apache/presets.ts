@@ -26,8 +26,8 @@ export interface PresetOptions {
   /** The folder with `node`: the programs find it on the PATH. */
   readonly nodeFolder: string;
   readonly cacheDir: string | undefined;
-  /** The configuration file of the daemon, absolute; undefined when its command says everything. */
-  readonly configFile?: string | undefined;
+  /** What the daemon is started with; undefined where that follows from the rest. */
+  readonly daemonArguments?: readonly string[] | undefined;
 }
 
 /** A group of processes of the daemon, and what it serves. */
@@ -41,8 +41,8 @@ export interface GroupSites {
 export interface GroupsOptions extends Pick<PresetOptions, "programs"> {
   readonly groups: readonly GroupSites[];
   readonly documentRoot: string | undefined;
-  /** The configuration file of the daemon, absolute. */
-  readonly configFile: string;
+  /** What the daemon is started with. */
+  readonly daemonArguments: readonly string[];
 }
 
 export function isPresetName(text: string): text is PresetName {
@@ -53,8 +53,8 @@ function programCommand(program: string, { site, programs, cacheDir }: PresetOpt
   return [`${programs}/${program}`, ...programArguments(site, cacheDir)];
 }
 
-function daemonCommand({ site, listen, programs, cacheDir, configFile }: PresetOptions): string[] {
-  if (configFile !== undefined) return [`${programs}/tsgi`, "daemon", "--config", configFile];
+function daemonCommand({ site, listen, programs, cacheDir, daemonArguments }: PresetOptions): string[] {
+  if (daemonArguments !== undefined) return [`${programs}/tsgi`, "daemon", ...daemonArguments];
   const target = site.target.kind === "application" ? referenceText(site.target) : site.target.root;
   const command = [`${programs}/tsgi`, "daemon", target, "--listen", formatListenAddress(listen)];
   if (cacheDir !== undefined) command.push("--cache-dir", cacheDir);
@@ -143,11 +143,16 @@ export function preset(name: PresetName, options: PresetOptions): Directive[] {
   }
 }
 
+/** Throws ConfigError where Apache could not tell two groups apart. */
 function checkMounts(groups: readonly GroupSites[]): void {
   const owners = new Map<string, string>();
+  const folders = new Map<string, string>();
   const issues: string[] = [];
   for (const { name, mounts } of groups) {
-    for (const { mountPoint } of mounts) {
+    for (const { mountPoint, target } of mounts) {
+      const sharer = target.kind === "scripts" ? folders.get(target.root) : undefined;
+      if (sharer !== undefined) issues.push(`groups.${sharer} and groups.${name} have the same scriptRoot`);
+      if (target.kind === "scripts") folders.set(target.root, name);
       const owner = owners.get(mountPoint);
       const place = mountPoint === "" ? "/" : mountPoint;
       if (owner !== undefined) {
@@ -166,10 +171,10 @@ function checkMounts(groups: readonly GroupSites[]): void {
  * ConfigError for options that do not go together.
  */
 export function groupsPreset(name: PresetName, options: GroupsOptions): Directive[] {
-  const { groups, documentRoot, programs, configFile } = options;
+  const { groups, documentRoot, programs, daemonArguments } = options;
   if (name !== "proxy_fcgi") {
     const mounts = groups.reduce((count, group) => count + group.mounts.length, 0);
-    throw new ConfigError([`${name} is for one application, and ${configFile} has ${mounts}: name one of them`]);
+    throw new ConfigError([`${name} is for one application, and the configuration file has ${mounts}: name one`]);
   }
   checkMounts(groups);
   const proxied = groups.map((group) => ({
@@ -177,6 +182,9 @@ export function groupsPreset(name: PresetName, options: GroupsOptions): Directiv
     backend: backendOf(group.listen),
     sites: group.mounts.map((mount) => ({ ...mount, documentRoot })),
   }));
-  const note = daemonNote([`${programs}/tsgi`, "daemon", "--config", configFile]);
-  return [note, blank, ...proxyFcgiGroups(proxied, documentRoot)];
+  return [
+    daemonNote([`${programs}/tsgi`, "daemon", ...daemonArguments]),
+    blank,
+    ...proxyFcgiGroups(proxied, documentRoot),
+  ];
 }

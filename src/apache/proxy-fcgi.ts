@@ -171,10 +171,9 @@ function sections(sites: readonly ProxiedSite[]): Directive[] {
     const { target, mountPoint, group } = site;
     if (target.kind === "application") return [applicationSection(mountPoint)];
     const why = "The application around it is mounted elsewhere.";
-    const apart = isInApplication(site, sites)
-      ? [atMount(mountPoint, [line("UnsetEnv", ["TSGI_MOUNT_POINT"], why)])]
-      : [];
-    return [...apart, ...scriptFolder(site, target.root, [scriptsSection(group.backend)])];
+    const apart = atMount(mountPoint, [line("UnsetEnv", ["TSGI_MOUNT_POINT"], why)]);
+    const folder = scriptFolder(site, target.root, [scriptsSection(group.backend)]);
+    return isInApplication(site, sites) ? [apart].concat(folder) : folder;
   });
 }
 

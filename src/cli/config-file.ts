@@ -6,7 +6,7 @@ import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import type { ConfigFile, FilePlace } from "../config/file.ts";
 import { readConfigValue } from "../config/file.ts";
-import { BootError, ConfigError, messageOf, systemCodeOf } from "../errors.ts";
+import { BootError, ConfigError, messageOf, systemCodeOf, TsgiError } from "../errors.ts";
 import type { LoadedModule } from "../loader/load.ts";
 import { loadModule } from "../loader/load.ts";
 
@@ -111,7 +111,7 @@ export async function readConfigFile(request: ConfigFileRequest): Promise<Config
     const isJson = extname(place.path) === ".json";
     return readConfigValue(isJson ? readJson(place) : await readModule(place, request.cacheDir), place);
   } catch (error) {
-    if (systemCodeOf(error) === undefined) throw error;
+    if (error instanceof TsgiError || systemCodeOf(error) === undefined) throw error;
     throw new BootError(`${place.path} cannot be read: ${messageOf(error)}`, error);
   }
 }

@@ -1,18 +1,37 @@
-// `tsgi config`: prints Apache configuration.
+// `tsgi config`: prints Apache configuration, for an application or for all groups of the configuration file.
 
 import { dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { render } from "../apache/directives.ts";
-import { isPresetName, preset, presetNames } from "../apache/presets.ts";
+import type { Directive } from "../apache/directives.ts";
+import type { GroupSites, PresetName, PresetOptions } from "../apache/presets.ts";
+import { groupsPreset, isPresetName, preset, presetNames } from "../apache/presets.ts";
 import type { SiteTarget } from "../apache/site.ts";
-import type { SettingName } from "../config/settings.ts";
+import { referenceText } from "../apache/site.ts";
+import { formatListenAddress } from "../config/address.ts";
+import type { ConfigFile } from "../config/file.ts";
+import type { GroupConfig, ServerSources } from "../config/groups.ts";
+import { resolveServer } from "../config/groups.ts";
+import { resolveConfig } from "../config/load.ts";
+import type { Config, SettingName } from "../config/settings.ts";
 import { ConfigError } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
 import { programsDir } from "../server/httpd/programs.ts";
-import { addSettings, readConfig } from "./options.ts";
+import { configureSystemd, defaultListen } from "./config-systemd.ts";
+import { addSettings } from "./options.ts";
+import { argumentsFor, readServerSources } from "./server-config.ts";
+import { reserveStdout } from "./stdout.ts";
 import { isFolder } from "./target.ts";
 
-const names = ["listen", "mountPoint", "documentRoot", "cacheDir"] as const satisfies readonly SettingName[];
+const names = [
+  "configFile",
+  "listen",
+  "mountPoint",
+  "documentRoot",
+  "cacheDir",
+] as const satisfies readonly SettingName[];
+
+const defaultApp = "/srv/app/app.ts";
 
 /** The configuration may be for another machine, so nothing needs to be there; a slash at the end makes a folder. */
 function targetOf(app: string): SiteTarget {
@@ -21,35 +40,88 @@ function targetOf(app: string): SiteTarget {
   return { kind: "application", ...parseAppReference(app, process.cwd()) };
 }
 
-function run(mode: string, app: string, command: Command): number {
-  if (!isPresetName(mode))
-    throw new ConfigError([`${JSON.stringify(mode)}: expected one of ${presetNames.join(", ")}`]);
-  const config = readConfig(command, names);
-  const tree = preset(mode, {
+function hasTarget({ groups, top }: ConfigFile): boolean {
+  return [groups, top.app, top.applications, top.values.scriptRoot].some((target) => target !== undefined);
+}
+
+function presetOptions(config: Config, target: SiteTarget, mountPoint: string | undefined): PresetOptions {
+  const { documentRoot, cacheDir, listen = defaultListen } = config;
+  return {
     site: {
-      target: targetOf(app),
-      mountPoint: config.mountPoint ?? "",
-      documentRoot: config.documentRoot === undefined ? undefined : resolve(config.documentRoot),
+      target,
+      mountPoint: mountPoint ?? "",
+      documentRoot: documentRoot === undefined ? undefined : resolve(documentRoot),
     },
-    listen: config.listen ?? { kind: "unix", path: "/run/tsgi/app.sock" },
+    listen,
     programs: programsDir,
     nodeFolder: dirname(process.execPath),
-    cacheDir: config.cacheDir,
+    cacheDir,
+  };
+}
+
+/** For an application that the command line names; a configuration file has the other settings. */
+function forApplication(mode: PresetName, app: string, sources: ServerSources): Directive[] {
+  const { file } = sources;
+  const { config, issues } = resolveConfig({ ...sources, file: file?.top.values });
+  const all = [...(file?.issues ?? []), ...issues];
+  if (all.length > 0) throw new ConfigError(all);
+  const options = presetOptions(config, targetOf(app), config.mountPoint);
+  if (file === undefined) return preset(mode, options);
+  const { target } = options.site;
+  const served = target.kind === "scripts" ? target.root : referenceText(target);
+  const listen = ["--listen", formatListenAddress(options.listen)];
+  return preset(mode, { ...options, daemonArguments: [served, "--config", file.path, ...listen] });
+}
+
+function mountsOf({ applications, scriptRoot, mountPoint }: GroupConfig): GroupSites["mounts"] {
+  if (scriptRoot !== undefined)
+    return [{ target: { kind: "scripts", root: scriptRoot }, mountPoint: mountPoint ?? "" }];
+  return applications.map(({ app, mountPoint }) => {
+    const target = { kind: "application", ...parseAppReference(app, "/") } as const;
+    return { target, mountPoint: mountPoint ?? "" };
   });
-  process.stdout.write(render(tree));
+}
+
+/** For all that the configuration file names. */
+function forFile(mode: PresetName, file: ConfigFile, sources: ServerSources): Directive[] {
+  const { groups } = resolveServer({ ...sources, defaultListen });
+  const daemonArguments = ["--config", file.path, ...argumentsFor(sources, ["listen", "mountPoint", "cacheDir"])];
+  const sites = groups.map((group) => ({ name: group.name, listen: group.listen, mounts: mountsOf(group) }));
+  const [group] = groups;
+  const [mount, ...others] = sites.flatMap(({ mounts }) => mounts);
+  if (group === undefined || mount === undefined || others.length > 0) {
+    const { documentRoot } = resolveConfig({ ...sources, file: file.top.values }).config;
+    const root = documentRoot === undefined ? undefined : resolve(documentRoot);
+    return groupsPreset(mode, { groups: sites, documentRoot: root, programs: programsDir, daemonArguments });
+  }
+  return preset(mode, { ...presetOptions(group, mount.target, mount.mountPoint), daemonArguments });
+}
+
+async function run(mode: string, app: string | undefined, command: Command): Promise<number> {
+  if (!isPresetName(mode))
+    throw new ConfigError([`${JSON.stringify(mode)}: expected one of ${presetNames.join(", ")}, systemd`]);
+  const print = reserveStdout(); // a configuration file may print, and its words are no directives
+  const sources = await readServerSources(command, names, app);
+  const { file } = sources;
+  const isForFile = app === undefined && file !== undefined && hasTarget(file);
+  await print(render(isForFile ? forFile(mode, file, sources) : forApplication(mode, app ?? defaultApp, sources)));
   return 0;
 }
 
 export function configure(command: Command): void {
+  configureSystemd(command.command("systemd"));
   command
     .argument("<mode>", presetNames.join(", "))
-    .argument("[app]", "application (file.ts or file.ts#export), or a folder of scripts", "/srv/app/app.ts");
+    .argument(
+      "[app]",
+      `application (file.ts or file.ts#export), or a folder of scripts; else all that the configuration file names, or ${defaultApp}`,
+    );
   addSettings(command, names)
     .addHelpText(
       "after",
       "\nExamples:\n  $ tsgi config proxy_fcgi app.ts --mount-point /app\n  $ tsgi config htaccess-cgi app.ts > public_html/.htaccess",
     )
-    .action((mode: string, app: string) => {
-      process.exitCode = run(mode, app, command);
+    .action(async (mode: string, app: string | undefined) => {
+      process.exitCode = await run(mode, app, command);
     });
 }

@@ -31,7 +31,8 @@ export function addSettings(command: Command, names: readonly SettingName[]): Co
 
 /** What the command line and the environment say about some settings. */
 export function givenSettings(command: Command, names: readonly SettingName[]): ConfigSources {
-  const given: Record<string, string | boolean | readonly string[] | undefined> = command.opts();
+  // Options that a command has from its parent may stand before or after its name.
+  const given: Record<string, string | boolean | readonly string[] | undefined> = command.optsWithGlobals();
   const flags = names.map((name): [SettingName, string | readonly string[] | undefined] => {
     const value = given[optionFor(name).attributeName()];
     return [name, typeof value === "boolean" ? String(value) : value];

@@ -5,7 +5,11 @@ import type { ListenAddress } from "../config/address.ts";
 import type { ServerConfig, ServerSources } from "../config/groups.ts";
 import { resolveServer } from "../config/groups.ts";
 import { resolveConfig } from "../config/load.ts";
+import type { ConfigSources } from "../config/load.ts";
+import type { Setting } from "../config/setting.ts";
+import { placeText } from "../config/setting.ts";
 import type { SettingName } from "../config/settings.ts";
+import { settings } from "../config/settings.ts";
 import { ConfigError } from "../errors.ts";
 import { findConfigFile, givenSettings } from "./options.ts";
 import { isFolder } from "./target.ts";
@@ -48,4 +52,15 @@ export async function readControlSettings(command: Command, names: readonly Sett
   const all = [...(file?.issues ?? []), ...issues];
   if (all.length > 0) throw new ConfigError(all);
   return { control: config.control, listen: config.listen };
+}
+
+/** The given flags of some settings, as words of a command line that may run in any folder. */
+export function argumentsFor({ flags }: Pick<ConfigSources, "flags">, names: readonly SettingName[]): string[] {
+  return names.flatMap((name) => {
+    const given = flags[name] ?? [];
+    const setting: Setting<unknown> = settings[name];
+    const texts = typeof given === "string" ? [given] : given;
+    if (setting.placeholder === undefined) return texts.map(() => `--${setting.flag}`);
+    return texts.flatMap((text) => [`--${setting.flag}`, placeText(setting, text, process.cwd())]);
+  });
 }

@@ -10,6 +10,7 @@ import { parseGiven } from "./load.ts";
 import { nearestWord } from "./near.ts";
 import { parseMountPoint, parseText } from "./parsers.ts";
 import type { Setting } from "./setting.ts";
+import { placeText } from "./setting.ts";
 import type { SettingName } from "./settings.ts";
 import { settings } from "./settings.ts";
 
@@ -113,16 +114,9 @@ function textOf(setting: Setting<unknown>, value: unknown): string {
   if (typeof value === "boolean" && setting.placeholder === undefined) return String(value);
   if (typeof value === "number") {
     if (setting.isOctal !== true) return String(value);
-    throw new Error('expected text, since a number may be meant decimal or octal: write it as "0660"');
+    throw new Error('expected text such as "0022": a number could be meant as octal or as decimal');
   }
   throw new Error(setting.placeholder === undefined ? "expected true or false" : "expected text or a number");
-}
-
-/** A path or address that counts from `folder`. */
-function placed({ place }: Setting<unknown>, text: string, folder: string): string {
-  if (place === "path" && text !== "") return resolve(folder, text);
-  if (place === "address" && /^unix:[^/]/.test(text)) return `unix:${resolve(folder, text.slice("unix:".length))}`;
-  return text;
 }
 
 /** Part of a sentence about an unknown name. */
@@ -218,7 +212,7 @@ class FileReader {
     const setting: Setting<unknown> = settings[name];
     const value = this.#attempt(at, given, () => {
       const { folder } = this.#place;
-      if (!Array.isArray(given)) return parseGiven(setting, placed(setting, textOf(setting, given), folder));
+      if (!Array.isArray(given)) return parseGiven(setting, placeText(setting, textOf(setting, given), folder));
       return parseGiven(
         setting,
         given.map((item) => textOf(setting, item)),

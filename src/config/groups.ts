@@ -131,7 +131,7 @@ class ServerResolver {
     if (app !== undefined && scriptRoot !== undefined) this.#issues.add(twoTargets);
     const config = this.#config(undefined);
     const listen = config.listen ?? defaultListen;
-    if (listen === undefined) this.#issues.add(noListen);
+    if (listen === undefined && !this.#wasListenGiven) this.#issues.add(noListen);
     let target: Target = { app: undefined, applications: undefined, scriptRoot };
     if (app !== undefined) target = { app: resolve(folder, app), applications: undefined, scriptRoot: undefined };
     else if (scriptRoot === undefined && top !== undefined) target = { ...top, scriptRoot: top.values.scriptRoot };
@@ -139,6 +139,12 @@ class ServerResolver {
       this.#issues.add(noTarget);
     }
     return this.#served({ ...config, listen }, target, top);
+  }
+
+  /** A wrong address is a problem by itself: it is not missing too. */
+  get #wasListenGiven(): boolean {
+    const { flags, env } = this.#sources;
+    return flags.listen !== undefined || (env["TSGI_LISTEN"] ?? "") !== "";
   }
 
   #group(group: FileGroup): GroupConfig {

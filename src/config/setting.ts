@@ -2,6 +2,8 @@
 // Rules: a parser throws an Error that says what it expected, and whoever calls it adds what was given and where; the name
 // of the environment variable follows from the flag.
 
+import { resolve } from "node:path";
+
 export interface Setting<Value, Flag extends string = string> {
   /** Without the dashes. */
   readonly flag: Flag;
@@ -42,4 +44,11 @@ export function definePerGroup<const Flag extends string, Value>(
   entry: Entry<Value, Flag>,
 ): Setting<Value, Flag> & { readonly isPerGroup: true } {
   return { ...entry, env: envOf(entry.flag), isPerGroup: true };
+}
+
+/** The text of a path or address that means the same in every folder; `folder` is what a relative one counts from. */
+export function placeText({ place }: Pick<Setting<unknown>, "place">, text: string, folder: string): string {
+  if (place === "path" && text !== "") return resolve(folder, text);
+  if (place === "address" && /^unix:[^/]/.test(text)) return `unix:${resolve(folder, text.slice("unix:".length))}`;
+  return text;
 }

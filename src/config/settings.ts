@@ -216,6 +216,13 @@ export const settings = {
 
 export type SettingName = keyof typeof settings;
 
+const daemonOnly = new Set<SettingName>(["configFile", "reload", "touchFile", "control", "pidFile"]);
+
+/** What a daemon is started with: its own settings and those of its groups. */
+export const daemonSettings: readonly SettingName[] = (Object.keys(settings) as SettingName[]).filter(
+  (name) => settings[name].isPerGroup || daemonOnly.has(name),
+);
+
 type ValueOf<Entry> = Entry extends Setting<infer Value> ? Value : never;
 
 /** The values of all settings. */

@@ -97,6 +97,7 @@ export class LiveApplication {
       this.#loaded = outcome.loaded;
       this.#failure = undefined;
       this.#retryMs = firstRetryMs;
+      this.#nextCheck = performance.now() + this.#options.checkIntervalMs;
       const { application } = outcome.loaded;
       if (old !== undefined && old !== application) {
         this.#options.log.info({ file: outcome.loaded.file }, "the application changed and was loaded again");

@@ -226,7 +226,9 @@ export class ProcessGroup {
     if (listener === undefined || this.#isStopping) return;
     const mode = reliefFor(this.#view(), now);
     const workers = [...this.#workers.values()];
-    this.#intake.set(mode, listener, Math.max(0, ...workers.map(({ silentSinceMs }) => silentSinceMs)));
+    const silent = workers.filter(({ state }) => state === "serving" || state === "retiring");
+    const silentSinceMs = silent.length === 0 ? now : Math.max(...silent.map((worker) => worker.silentSinceMs));
+    this.#intake.set(mode, listener, silentSinceMs);
     // Until one lends its handle, both accept.
     if (mode === "off" && listener.isAccepting) workers.find(({ state }) => state === "serving")?.send({ type: "lend" });
     const isWell = workers.filter(({ servingSinceMs }) => now - (servingSinceMs ?? now) >= healthyMs).length;
@@ -267,7 +269,11 @@ export class ProcessGroup {
         worker.drain(action.deadlineMs, action.handsOver);
         break;
       case "kill":
-        this.#log.warn({ ...fields, cause: action.cause, silentMs: Math.round(now - worker.silentSinceMs) }, "the worker is killed");
+        // One that is not wanted any more before it served is nobody's trouble.
+        this.#log[action.cause === "reload" ? "debug" : "warn"](
+          { ...fields, cause: action.cause, silentMs: Math.round(now - worker.silentSinceMs) },
+          "the worker is killed",
+        );
         worker.kill(action.cause);
         break;
     }
@@ -342,13 +348,16 @@ export class ProcessGroup {
     this.#restarts[exit.cause] = (this.#restarts[exit.cause] ?? 0) + 1;
     const fields = { group: this.name, worker: worker.pid, cause: exit.cause, reason: exit.text };
     if (worker.hasBooted) {
+      const now = performance.now();
+      const servedMs = now - (worker.servingSinceMs ?? now);
+      // Replaced as soon as they serve, workers would be replaced for ever: these pause as crashes do.
+      const isTooSoon = servedMs < healthyMs && (exit.cause === "uncaught-error" || exit.cause === "memory-limit");
+      // To block takes longer than any pause, and a kill from outside says nothing of the application.
+      const isCrash = !worker.isExpected && exit.cause !== "signal" && exit.cause !== "blocked";
+      if (isCrash || isTooSoon) this.#backoff.crashed(now, servedMs, Math.random());
       if (worker.isExpected) this.#log.info(fields, "the worker has ended");
-      else {
-        this.#log.error(fields, "the worker has ended: it will be replaced");
-        const servedMs = performance.now() - (worker.servingSinceMs ?? performance.now());
-        if (exit.cause !== "signal") this.#backoff.crashed(performance.now(), servedMs, Math.random());
-      }
-    } else if (worker.generation <= this.#reloads.wanted) this.#bootFailed(worker, exit);
+      else this.#log.error(fields, "the worker has ended: it will be replaced");
+    } else if (worker.generation === this.#reloads.wanted) this.#bootFailed(worker, exit);
     this.#step();
   };
 

@@ -112,12 +112,12 @@ function killCause(worker: WorkerView, view: GroupView, policy: Policy, nowMs: n
     case "killed":
       return undefined;
     case "booting": {
-      if (view.isStopping || worker.generation > view.generation) return "reload";
+      if (view.isStopping || isForlorn(worker, view)) return "reload";
       const bootedMs = nowMs - Math.max(worker.bornMs, view.awakeSinceMs);
       return bootedMs > policy.startupTimeoutMs ? "startup-timeout" : undefined;
     }
     case "ready":
-      if (view.isStopping || worker.generation > view.generation) return "reload";
+      if (view.isStopping || isForlorn(worker, view)) return "reload";
       break;
     case "draining":
       if (nowMs > Math.max(worker.drainDeadlineMs, view.awakeSinceMs) + drainSlackMs) return "graceful-timeout";
@@ -226,4 +226,9 @@ export function reliefFor(view: GroupView, nowMs: number): Relief {
   if (takes || view.isStopping) return "off";
   const isHopeless = view.crashes >= hopelessCrashes && !view.workers.some(serves);
   return isHopeless ? "refuse" : "hold";
+}
+
+/** Of a generation that neither serves nor is wanted. */
+function isForlorn({ generation }: WorkerView, view: GroupView): boolean {
+  return generation !== view.generation && generation !== view.established;
 }

@@ -133,6 +133,71 @@ describe("for .htaccess", () => {
   }
 });
 
+describe("for the groups of a configuration file", () => {
+  test("each mount point has its application, however they are nested, and connections are kept", async () => {
+    const port = await freePort();
+    await application("grouped");
+    await application("grouped/files");
+    await workspace.write("grouped/files/style.css", "a static file");
+    await workspace.write("grouped/files/.env", "a secret");
+    const file = await workspace.write(
+      "grouped/tsgi.config.ts",
+      `import { defineConfig } from "tsgi";
+export default defineConfig({
+  processes: 1,
+  cacheDir: ${JSON.stringify(workspace.product.cacheDir)},
+  env: { LEVEL: "top" },
+  groups: {
+    shop: {
+      listen: ${JSON.stringify(`unix:${workspace.path("run", "grouped-shop.sock")}`)},
+      applications: { "/shop": "app.ts", "/front/of/shop": "app.ts" },
+    },
+    front: { listen: "tcp:127.0.0.1:${port}", app: "app.ts" },
+    files: {
+      listen: ${JSON.stringify(`unix:${workspace.path("run", "grouped-shop-files.sock")}`)},
+      scriptRoot: "files",
+      mountPoint: "/front/files",
+    },
+  },
+});
+`,
+    );
+    const daemon = workspace.tsgi(["daemon", "--config", file]);
+    await until("the daemon to serve its groups", () => {
+      if (daemon.end !== undefined) throw new Error(daemon.report());
+      return daemon.stdout.split("\n").length > 3;
+    });
+    const apache = await workspace.apache({ modules, config: await printed("proxy_fcgi", "--config", file) });
+    const expected: readonly (readonly [target: string, scriptName: string, pathInfo: string])[] = [
+      ["/", "", "/"],
+      ["/x//y%2Fz", "", "/x//y/z"],
+      ["/shopping", "", "/shopping"],
+      ["/front", "", "/front"],
+      ["/shop", "/shop", ""],
+      ["/shop/", "/shop", "/"],
+      ["/shop/a%20b", "/shop", "/a b"],
+      ["/front/of/shop/x", "/front/of/shop", "/x"],
+      ["/front/of/shops", "", "/front/of/shops"],
+      ["/front/files/app.ts/more", "/front/files/app.ts", "/more"],
+      ["/front/files/app.ts", "/front/files/app.ts", ""],
+    ];
+    for (const [target, SCRIPT_NAME, PATH_INFO] of expected) {
+      expect(await variables(apache, `${target}?q`, authorization), target).toMatchObject({
+        SCRIPT_NAME,
+        PATH_INFO,
+        QUERY_STRING: "q",
+        HTTP_AUTHORIZATION: "Basic eDp5",
+      });
+    }
+    expect((await apache.request("/front/files/style.css")).body.toString()).toBe("a static file");
+    for (const hidden of ["/front/files/.env", "/front/files/gone.ts"]) {
+      const { status, body } = await apache.request(hidden);
+      expect([403, 404], hidden).toContain(status);
+      expect(body.toString()).not.toContain("a secret");
+    }
+  }, 60_000);
+});
+
 describe("setup-server", () => {
   for (const mode of ["proxy_fcgi", "fcgid", "cgi"] as const) {
     test(`${mode}: its apachectl starts, restarts and stops it, leaving nothing`, async () => {

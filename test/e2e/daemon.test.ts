@@ -228,7 +228,7 @@ describe("limits", () => {
   });
 
   test("a connection beyond the limit gets a real 503, and the others go on", async () => {
-    const daemon = await workspace.daemon([app, "--max-connections", "2"]);
+    const daemon = await workspace.daemon([app, "--max-connections", "2", "--processes", "1"]);
     const peers = await Promise.all([1, 2].map(() => FcgiPeer.open({ path: daemon.socket })));
     for (const peer of peers) {
       peer.send(request(1, variables("/hello"), { keep: true }));
@@ -248,7 +248,7 @@ describe("limits", () => {
   });
 
   test("a kept connection without a request is closed after the idle time, a busy one is not", async () => {
-    const daemon = await workspace.daemon([app, "--idle-timeout", "300ms"]);
+    const daemon = await workspace.daemon([app, "--processes", "1", "--idle-timeout", "300ms"]);
     const busy = await FcgiPeer.open({ path: daemon.socket });
     busy.send(request(1, variables("/gate?busy"), { keep: true }));
     const idle = await FcgiPeer.open({ path: daemon.socket });

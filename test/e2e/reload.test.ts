@@ -40,7 +40,7 @@ async function site(name: string): Promise<{ app: string; part: string; edit: (t
 
 test("an edit, of the script or of a module beside it, is served", async () => {
   const { app, part, edit } = await site("edit");
-  const daemon = await workspace.daemon([app]);
+  const daemon = await workspace.daemon([app, "--reload"]);
   expect(await ask(daemon)).toBe("200 first1");
   await edit(application("second"));
   await until("the edited script", async () => (await ask(daemon)) === "200 second1");
@@ -50,7 +50,7 @@ test("an edit, of the script or of a module beside it, is served", async () => {
 
 test("a file that is replaced by renaming, with an old time, is noticed", async () => {
   const { app } = await site("rename");
-  const daemon = await workspace.daemon([app]);
+  const daemon = await workspace.daemon([app, "--reload"]);
   expect(await ask(daemon)).toBe("200 first1");
   const next = await workspace.write("rename/next.tmp", application("renamed"));
   await utimes(next, 1000, 1000);
@@ -60,7 +60,7 @@ test("a file that is replaced by renaming, with an old time, is noticed", async 
 
 test("a broken edit leaves the old code serving, is logged, and its repair is served", async () => {
   const { app, edit } = await site("broken");
-  const daemon = await workspace.daemon([app]);
+  const daemon = await workspace.daemon([app, "--reload"]);
   expect(await ask(daemon)).toBe("200 first1");
   await edit("export const application = (;\n");
   await until("the line in the log", async () => {
@@ -74,7 +74,7 @@ test("a broken edit leaves the old code serving, is logged, and its repair is se
 
 test("an edit that fails at import, or exports nothing, leaves the old code serving", async () => {
   const { app, edit } = await site("inside");
-  const daemon = await workspace.daemon([app]);
+  const daemon = await workspace.daemon([app, "--reload"]);
   await edit('throw new Error("import failed on purpose");\n');
   await until("the line in the log", async () => {
     expect(await ask(daemon)).toBe("200 first1");
@@ -89,7 +89,7 @@ test("an edit that fails at import, or exports nothing, leaves the old code serv
 
 test("requests during edits always get one version or the other", async () => {
   const { app, edit } = await site("during");
-  const daemon = await workspace.daemon([app]);
+  const daemon = await workspace.daemon([app, "--reload"]);
   const seen = new Set<string>();
   for (const version of ["a", "b", "c"]) {
     await edit(application(version));
@@ -105,7 +105,7 @@ test("requests during edits always get one version or the other", async () => {
 test("a script of a folder follows its file, and one that was broken is served once it is repaired", async () => {
   const { app, edit } = await site("folder");
   await edit("export const application = (;\n");
-  const daemon = await workspace.daemon([`--script-root=${workspace.path("folder")}`]);
+  const daemon = await workspace.daemon([`--script-root=${workspace.path("folder")}`, "--reload"]);
   const get = async (): Promise<string> => {
     const peer = await FcgiPeer.open({ path: daemon.socket });
     peer.send(request(1, variables("/app.ts", { SCRIPT_FILENAME: app })));

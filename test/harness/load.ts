@@ -383,7 +383,7 @@ class Client {
       socket?.destroy();
     }
     const now = performance.now();
-    const seen = this.#isInHead ? `${this.#head.join(" | ")}` : `${this.#status} and ${this.#bodyBytes} body bytes`;
+    const seen = this.#isInHead ? this.#head.join(" | ") : `${this.#status} and ${this.#bodyBytes} body bytes`;
     this.#load.ended(this, {
       atMs: Math.round(now - this.#load.startedAt),
       tookMs: now - this.#startedAt,

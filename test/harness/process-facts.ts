@@ -65,5 +65,9 @@ export function statusLineOf(pid: number, name: string): string {
 /** The environment that a process was started with. */
 export function environmentOf(pid: number): Record<string, string> {
   const lines = read(`/proc/${pid}/environ`).split("\0");
-  return Object.fromEntries(lines.filter((line) => line.includes("=")).map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+  return Object.fromEntries(
+    lines
+      .filter((line) => line.includes("="))
+      .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+  );
 }

@@ -33,8 +33,9 @@ export interface SupervisedOptions {
   readonly apacheConfig?: string;
   /** Lines of Apache's error log that the test causes on purpose. */
   readonly expectLog?: readonly RegExp[];
-  /** Only the daemon: for tests of its start and end. */
-  readonly hasApache?: boolean;
+  /** For a daemon whose `args` name its addresses: where its control socket is, and which sockets are its own. */
+  readonly controlPath?: string;
+  readonly sockets?: readonly string[];
 }
 
 export interface WorkerFacts {
@@ -155,12 +156,12 @@ export class Supervised {
 
   /**
    * Starts the daemon and Apache and waits until both serve. At the end of the test `leaveNoTrace` runs, unless the test
-   * called it or `discard`.
+   * has called it.
    */
   static async start(workspace: Workspace, options: SupervisedOptions): Promise<Supervised> {
     const supervised = await Supervised.spawn(workspace, options);
     await supervised.announced();
-    if (options.hasApache !== false) await supervised.startApache();
+    await supervised.startApache();
     await supervised.takeBaseline();
     return supervised;
   }
@@ -170,7 +171,8 @@ export class Supervised {
     names += 1;
     const socket = options.isTcp === true ? "" : workspace.path("run", `s${names}.sock`);
     const listen = options.isTcp === true ? `tcp:127.0.0.1:${await freePort()}` : `unix:${socket}`;
-    const control = options.isTcp === true ? workspace.path("run", `s${names}.control`) : `${socket}.control`;
+    const beside = options.isTcp === true ? workspace.path("run", `s${names}.control`) : `${socket}.control`;
+    const control = options.controlPath ?? beside;
     const supervised = new Supervised(workspace, options, { listen, socket, control });
     onTestFailed(() => {
       process.stderr.write(`${supervised.program.report().slice(-6000)}\n`);
@@ -229,11 +231,17 @@ export class Supervised {
   }
 
   async startApache(): Promise<void> {
-    const { app, hasReuse, threads, apacheConfig = "" } = this.options;
-    const printing = this.workspace.tsgi(["config", "proxy_fcgi", app ?? "/srv/app.ts", "--listen", this.listen]);
+    const { app } = this.options;
+    if (app === undefined) throw new Error("without an application the test says how Apache is configured");
+    const printing = this.workspace.tsgi(["config", "proxy_fcgi", app, "--listen", this.listen]);
     const { code } = await printing.ended;
     if (code !== 0) throw new Error(printing.report());
-    const printed = printing.stdout;
+    await this.startApacheWith(printing.stdout);
+  }
+
+  /** Starts Apache with what `tsgi config` has printed. */
+  async startApacheWith(printed: string): Promise<Apache> {
+    const { hasReuse, threads, apacheConfig = "" } = this.options;
     if (!printed.includes("enablereuse=on")) throw new Error(`no enablereuse=on in\n${printed}`);
     const config = hasReuse === false ? printed.replaceAll("enablereuse=on", "enablereuse=off") : printed;
     this.#apache = await this.workspace.apache({
@@ -241,6 +249,7 @@ export class Supervised {
       config: `${config}\n<Location "/">\n  Require all granted\n</Location>\n${apacheConfig}`,
       ...(threads === undefined ? {} : { threadsPerChild: threads }),
     });
+    return this.#apache;
   }
 
   /** Another daemon with the same arguments, for one that is gone. */
@@ -344,9 +353,9 @@ export class Supervised {
 
   /** One of the commands that talk to the daemon, such as `tsgi reload`, to its end. */
   async command(name: string, ...args: readonly string[]): Promise<Program> {
-    const program = this.workspace.tsgi([name, "--control", `unix:${this.control}`, ...args], {
-      ...(this.options.asRoot === undefined ? {} : { asRoot: this.options.asRoot }),
-    });
+    const { asRoot } = this.options;
+    const words = [name, "--control", `unix:${this.control}`, ...args];
+    const program = this.workspace.tsgi(words, asRoot === undefined ? {} : { asRoot });
     await within(`tsgi ${name} to end`, program.ended, 60_000);
     return program;
   }
@@ -418,11 +427,9 @@ export class Supervised {
       });
     }
     await check("no other socket than the daemon's own", () => {
-      const own = new Set([this.socket, this.control]);
-      const left = filesBelow(this.workspace.path("run"), isSocket).filter(
-        (name) => /^s\d+\./u.test(name) && !own.has(this.workspace.path("run", name)) && name.startsWith(`s${names}.`),
-      );
-      return left.join(" ");
+      const own = new Set([this.socket, this.control, ...(this.options.sockets ?? [])]);
+      const all = filesBelow(this.workspace.path("run"), isSocket).map((name) => this.workspace.path("run", name));
+      return all.filter((path) => !own.has(path)).join(" ");
     });
     await check("no temporary file", () => filesBelow(this.workspace.path("tmp"), () => true).join(" "));
     if (problems.length > 0) throw new Error(`${problems.join("\n")}\n${this.#program.report()}`);
@@ -449,11 +456,7 @@ export class Supervised {
     const end = await this.stop();
     if (wasRunning && (end.code !== 0 || end.signal !== null)) throw new Error(this.#program.report());
     await until(`the workers ${workers.join(", ")} to be gone`, () => !workers.some(isRunning), 5000);
-    const left = filesBelow(workspace.path("run"), () => true).filter((name) => {
-      const path = workspace.path("run", name);
-      return path === this.socket || path.startsWith(`${this.socket}.`) || path === this.control;
-    });
-    const files = this.socket === "" ? left.filter((name) => workspace.path("run", name) === this.control) : left;
+    const files = filesBelow(workspace.path("run"), isSocket);
     if (wasRunning && files.length > 0) throw new Error(`left behind: ${files.join(", ")}\n${this.#program.report()}`);
   }
 
@@ -464,12 +467,5 @@ export class Supervised {
     if (lines.length > 0) throw new Error(`unexpected in Apache's error log:\n${lines.slice(0, 30).join("\n")}`);
     const root = this.#apache.root;
     await until("Apache's processes to be gone", () => processesOf(root).length === 0, 10_000);
-  }
-
-  /** Kills what is left without a check: for the end of a test whose daemon is meant to be in a state of its own. */
-  discard(): void {
-    this.#isStopped = true;
-    for (const load of this.#loads) load.destroy();
-    this.#program.kill();
   }
 }

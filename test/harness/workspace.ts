@@ -103,7 +103,7 @@ export class Workspace {
     return program;
   }
 
-  /** A daemon on a fresh unix socket, or with `tcp` on a port of the loopback interface, that accepts. */
+  /** A daemon on a fresh unix socket, or with `tcp` on a port of the loopback interface, that serves. */
   async daemon(
     args: readonly string[],
     options: { env?: Record<string, string>; asRoot?: boolean; tcp?: boolean } = {},
@@ -113,9 +113,9 @@ export class Workspace {
     const port = options.tcp === true ? await freePort() : 0;
     const listen = port === 0 ? `unix:${socket}` : `tcp:127.0.0.1:${port}`;
     const program = this.tsgi(["daemon", "--listen", listen, ...args], options);
-    await until(`the daemon to accept: ${args.join(" ")}`, async () => {
+    await until(`the daemon to serve: ${args.join(" ")}`, () => {
       if (program.end !== undefined) throw new Error(program.report());
-      return accepts(port === 0 ? { path: socket } : { port, host: "127.0.0.1" });
+      return program.stdout.includes("tsgi: listening on ");
     });
     return { socket, port, program };
   }

@@ -48,12 +48,13 @@ export function groupIdOf(group: string): number | undefined {
     if (name === group && gid !== undefined) return Number(gid);
   }
   try {
-    const entry = execFileSync("getent", ["group", group], {
+    const entry = execFileSync("getent", ["group", "--", group], {
       encoding: "latin1",
       stdio: ["ignore", "pipe", "ignore"],
       timeout: 10_000,
     });
-    return Number(entry.split(":")[2]);
+    const gid = Number(entry.split(":")[2]);
+    return Number.isInteger(gid) ? gid : undefined;
   } catch {
     return undefined; // `getent` fails for a group that does not exist, and where there is no such program
   }

@@ -47,6 +47,7 @@ export function daemonCommand({ site, folder, logLevel }: DaemonPlan): string[] 
     `${folder}/${serverRootNames.cache}`,
     "--log-level",
     logLevel,
+    "--reload",
   ];
   if (target.kind === "application") command.push("--mount-point", site.mountPoint === "" ? "/" : site.mountPoint);
   return command;

@@ -47,7 +47,10 @@ describe("a first start", () => {
       expect(program.stderr).toMatch(said);
       expect(program.stdout).toBe("");
       expect(filesBelow(workspace.path("run"), () => true).filter((path) => path.startsWith(folder))).toEqual([]);
-      await until("its processes to be gone", () => !processesOf(workspace.dir).some(({ command }) => command.includes(folder)));
+      await until(
+        "its processes to be gone",
+        () => !processesOf(workspace.dir).some(({ command }) => command.includes(folder)),
+      );
     }, 60_000);
   }
 });

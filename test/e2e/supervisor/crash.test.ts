@@ -139,7 +139,9 @@ describe("an error outside of any request", () => {
       await load.more(100);
       expect((await load.stop()).failed, load.describe()).toBe(0);
       expect((await supervised.status()).restarts["uncaught-error"]).toBe(1);
-      const errors = supervised.log.split("\n").filter((line) => line.includes(`${said} once-only`) && line.includes("stack"));
+      const errors = supervised.log
+        .split("\n")
+        .filter((line) => line.includes(`${said} once-only`) && line.includes("stack"));
       expect(errors).toHaveLength(1);
       // The place in the application's source, not in what it was compiled to.
       expect(errors[0]).toMatch(/supervised\.ts:\d+/u);

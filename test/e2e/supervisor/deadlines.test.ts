@@ -77,12 +77,17 @@ test("the memory of requests that ran into their deadline is free again", async 
   const supervised = await start("--request-timeout", "300ms", "--processes", "1", "--node-option", "--expose-gc");
   const count = 60; // each holds 1 MB
   for (let turn = 0; turn < count / 20; turn += 1) {
-    const replies = await Promise.all(Array.from({ length: 20 }, (_, part) => supervised.request(`/never?${turn}-${part}`)));
+    const replies = await Promise.all(
+      Array.from({ length: 20 }, (_, part) => supervised.request(`/never?${turn}-${part}`)),
+    );
     for (const reply of replies) expect(reply.status).toBe(504);
   }
   expect(await supervised.text("/collected")).toMatch(/ function$/u);
   // The last one may be on some stack still.
-  await until("the requests to be collected", async () => Number.parseInt(await supervised.text("/collected"), 10) >= count - 2);
+  await until(
+    "the requests to be collected",
+    async () => Number.parseInt(await supervised.text("/collected"), 10) >= count - 2,
+  );
 }, 60_000);
 
 test("an error before the head is a 500 without details, and the connection stays good", async () => {

@@ -66,7 +66,9 @@ for (const { cause, args, target, hasReuse = true } of recyclings) {
       const [largest = 0] = [...report.workers.values()].sort((a, b) => b - a);
       expect(largest).toBeLessThan(report.total / 3);
     }
-    const others = Object.entries((await supervised.status()).restarts).filter(([name, count]) => name !== cause && count > 0);
+    const others = Object.entries((await supervised.status()).restarts).filter(
+      ([name, count]) => name !== cause && count > 0,
+    );
     expect(others).toEqual([]);
   }, 90_000);
 }

@@ -37,7 +37,8 @@ for (const isTcp of [false, true]) {
         expect(report.ok).toBeGreaterThanOrEqual(between * (reloads + 1));
       }
       // Each generation has answered some of it.
-      const answered = new Set(reports.flatMap(({ workers }) => [...workers.keys()]));
+      const answered = new Set<number>();
+      for (const { workers } of reports) for (const pid of workers.keys()) answered.add(pid);
       expect(answered.size).toBeGreaterThan(reloads);
       const { generation, handedOver, restarts } = await supervised.group();
       expect(generation).toBe(reloads + 1);
@@ -86,7 +87,9 @@ describe("what runs when a reload begins", () => {
     const head = { method: "POST", target: "/echo", headers: [["Content-Length", String(body.length)]] } as const;
     await connection.sendRequest(head);
     await connection.send(body.subarray(0, 200_000));
-    await until("the upload to be in a worker", async () => (await supervised.status()).workers.some(({ busy }) => busy > 0));
+    await until("the upload to be in a worker", async () =>
+      (await supervised.status()).workers.some(({ busy }) => busy > 0),
+    );
     await supervised.reload();
     await connection.send(body.subarray(200_000));
     const reply = await connection.readReply();
@@ -99,7 +102,11 @@ describe("what runs when a reload begins", () => {
     const supervised = await Supervised.start(workspace, { app: workspace.app("supervised.ts"), hasReuse: true });
     const load = supervised.load({ clients: 4, pauseMs: 2 });
     for (let turn = 0; turn < 10; turn += 1) {
-      const early = await supervised.request({ method: "POST", target: `/ignore?${turn}`, body: Buffer.alloc(3_000_000, "e") });
+      const early = await supervised.request({
+        method: "POST",
+        target: `/ignore?${turn}`,
+        body: Buffer.alloc(3_000_000, "e"),
+      });
       expect(early).toMatchObject({ status: 200, complete: true });
       expect(early.body.toString()).toBe(`ignored ${turn}`);
       if (turn % 4 === 1) await supervised.reload();

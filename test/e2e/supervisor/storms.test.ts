@@ -33,9 +33,9 @@ for (const hasReuse of [true, false]) {
     await load.more(100);
     await app.write("2");
     let mostGenerations = 0;
-    let isOver = false;
+    const over = new AbortController();
     const watching = (async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const { workers } = await supervised.status();
         mostGenerations = Math.max(mostGenerations, new Set(workers.map(({ generation }) => generation)).size);
         await sleep(20);
@@ -45,7 +45,7 @@ for (const hasReuse of [true, false]) {
     // The last signal counts too: whatever came after the files were written, the new version serves at the end.
     await until("the new version", async () => (await supervised.text("/version")) === "2", 30_000);
     const [first] = await supervised.serving();
-    isOver = true;
+    over.abort();
     await watching;
     await load.more(100);
     expect((await load.stop()).failed, load.describe()).toBe(0);

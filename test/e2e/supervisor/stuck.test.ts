@@ -18,7 +18,12 @@ beforeAll(async () => {
 afterAll(() => workspace.close(), 60_000);
 
 function start(args: readonly string[], options: Partial<SupervisedOptions> = {}): Promise<Supervised> {
-  return Supervised.start(workspace, { app: workspace.app("supervised.ts"), args, expectLog: brokenBackend, ...options });
+  return Supervised.start(workspace, {
+    app: workspace.app("supervised.ts"),
+    args,
+    expectLog: brokenBackend,
+    ...options,
+  });
 }
 
 /** Stops processes, as SIGSTOP does, and lets them go on at the end of the test at the latest. */
@@ -160,7 +165,8 @@ describe("all workers stopped", () => {
     await supervised.serving();
     await load.more(300);
     const report = await load.stop();
-    for (const outcome of Object.keys(report.outcomes)) expect(["ok", "503", "broken"], load.describe()).toContain(outcome);
+    for (const outcome of Object.keys(report.outcomes))
+      expect(["ok", "503", "broken"], load.describe()).toContain(outcome);
     const after = supervised.load({ clients: 8, requests: 300 });
     expect((await after.finished()).failed, after.describe()).toBe(0);
   }, 90_000);

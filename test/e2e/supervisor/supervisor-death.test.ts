@@ -15,7 +15,12 @@ beforeAll(async () => {
 afterAll(() => workspace.close(), 60_000);
 
 function start(args: readonly string[] = [], options: Partial<SupervisedOptions> = {}): Promise<Supervised> {
-  return Supervised.start(workspace, { app: workspace.app("supervised.ts"), args, expectLog: brokenBackend, ...options });
+  return Supervised.start(workspace, {
+    app: workspace.app("supervised.ts"),
+    args,
+    expectLog: brokenBackend,
+    ...options,
+  });
 }
 
 /** kill -9, and its end. */
@@ -72,7 +77,8 @@ for (const isTcp of [false, true]) {
       await until("the old workers to leave", () => !workers.some(isRunning), 12_000);
       await load.more(100);
       const report = await load.stop();
-      for (const outcome of Object.keys(report.outcomes)) expect(["ok", "503", "broken"], load.describe()).toContain(outcome);
+      for (const outcome of Object.keys(report.outcomes))
+        expect(["ok", "503", "broken"], load.describe()).toContain(outcome);
       const after = supervised.load({ clients: 6, requests: 300 });
       expect((await after.finished()).failed, after.describe()).toBe(0);
       await supervised.serving();

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findHttpd, loadModules } from "../../harness/machine.ts";
 import { render } from "../../../src/apache/directives.ts";
-import type { PresetName, PresetOptions } from "../../../src/apache/presets.ts";
-import { isPresetName, preset, presetNames } from "../../../src/apache/presets.ts";
+import type { GroupSites, GroupsOptions, PresetName, PresetOptions } from "../../../src/apache/presets.ts";
+import { groupsPreset, isPresetName, preset, presetNames } from "../../../src/apache/presets.ts";
 import { backendOf } from "../../../src/apache/proxy-fcgi.ts";
 import type { SiteTarget } from "../../../src/apache/site.ts";
 
@@ -38,6 +38,80 @@ const golden: readonly (readonly [file: string, name: PresetName, target: SiteTa
 test.each(golden)("apache/%s is what tsgi config prints", async (file, name, target) => {
   const text = render(preset(name, { ...neutral, site: { ...neutral.site, target } }));
   await expect(text).toMatchFileSnapshot(`../../../apache/${file}`);
+});
+
+const application = (file: string, exportName?: string): SiteTarget => ({ kind: "application", file, exportName });
+
+const groups: readonly GroupSites[] = [
+  {
+    name: "shop",
+    listen: { kind: "unix", path: "/run/tsgi/shop.sock" },
+    mounts: [
+      { mountPoint: "/shop", target: application("/srv/shop/shop.ts") },
+      { mountPoint: "/shop/admin", target: application("/srv/shop/shop.ts", "admin") },
+    ],
+  },
+  {
+    name: "front",
+    listen: { kind: "unix", path: "/run/tsgi/front.sock" },
+    mounts: [{ mountPoint: "", target: application("/srv/front.ts") }],
+  },
+  {
+    name: "files",
+    listen: { kind: "tcp", host: "127.0.0.1", port: 9001 },
+    mounts: [{ mountPoint: "/files", target: { kind: "scripts", root: "/srv/files" } }],
+  },
+];
+
+const neutralGroups: GroupsOptions = {
+  groups,
+  documentRoot: undefined,
+  programs: "/opt/tsgi/bin",
+  daemonArguments: ["--config", "/srv/tsgi.config.ts"],
+};
+
+test("apache/proxy_fcgi-groups.conf is what tsgi config prints for a configuration file with groups", async () => {
+  const text = render(groupsPreset("proxy_fcgi", neutralGroups));
+  await expect(text).toMatchFileSnapshot("../../../apache/proxy_fcgi-groups.conf");
+});
+
+test("what is asked first stands first: mount points from long to short, their sections from short to long", () => {
+  const text = render(groupsPreset("proxy_fcgi", neutralGroups));
+  const values = (pattern: RegExp): (string | undefined)[] => [...text.matchAll(pattern)].map(([, value]) => value);
+  expect(values(/^ProxyPass (\S+)/gm)).toEqual(["/shop/admin", "/files", "/shop", "/"]);
+  expect(values(/^<Location (\S+)>/gm)).toEqual(["/", "/shop", "/files", "/shop/admin"]);
+  expect(values(/^<Proxy "?([^">]+)/gm)).toEqual([
+    "unix:/run/tsgi/shop.sock|fcgi://run.tsgi.shop",
+    "unix:/run/tsgi/front.sock|fcgi://run.tsgi.front",
+    "fcgi://127.0.0.1:9001",
+  ]);
+  expect(text.match(/AllowEncodedSlashes|MergeSlashes|ap_trust_cgilike_cl/g)).toHaveLength(3);
+});
+
+test("a folder that no application surrounds needs no exception from it", () => {
+  const text = render(
+    groupsPreset("proxy_fcgi", { ...neutralGroups, groups: groups.filter(({ name }) => name !== "front") }),
+  );
+  expect(text).not.toMatch(/ProxyPass \/files|UnsetEnv/);
+});
+
+test("groups that Apache could not tell apart are refused", () => {
+  const again = groups.map((group) => ({ ...group, name: `${group.name}2` }));
+  expect(() => groupsPreset("proxy_fcgi", { ...neutralGroups, groups: [...groups, ...again] })).toThrow(
+    [
+      "groups.shop and groups.shop2 are both mounted at /shop: give each a mountPoint of its own",
+      "groups.shop and groups.shop2 are both mounted at /shop/admin: give each a mountPoint of its own",
+      "groups.front and groups.front2 are both mounted at /: give each a mountPoint of its own",
+      "groups.files and groups.files2 have the same scriptRoot",
+      "groups.files and groups.files2 are both mounted at /files: give each a mountPoint of its own",
+    ].join("\n"),
+  );
+});
+
+test.each(presetNames.filter((name) => name !== "proxy_fcgi"))("%s, which has no groups, refuses them", (name) => {
+  expect(() => groupsPreset(name, neutralGroups)).toThrow(
+    `${name} is for one application, and the configuration file has 4`,
+  );
 });
 
 test("every preset has its file", () => {
@@ -102,6 +176,19 @@ describe("Apache accepts", () => {
 
   test.each(servers)("%s for %s at %j, document root %s", (name, target, mount, documents) => {
     expect(check(render(preset(name, options(target, mount, documents))), false)).toBe("0 Syntax OK");
+  });
+
+  test.each([false, true])("proxy_fcgi for groups, document root %s", (hasDocuments) => {
+    const real = groups.map((group) => ({
+      ...group,
+      mounts: group.mounts.map(({ mountPoint, target }) => ({
+        mountPoint,
+        target: target.kind === "scripts" ? { ...target, root: join(base, "site") } : target,
+      })),
+    }));
+    const documentRoot = hasDocuments ? join(base, "public") : undefined;
+    const text = render(groupsPreset("proxy_fcgi", { ...neutralGroups, groups: real, documentRoot }));
+    expect(check(text, false)).toBe("0 Syntax OK");
   });
 
   test.each(["htaccess-cgi", "htaccess-fcgid", "htaccess-proxy"] as const)("%s", (name) => {

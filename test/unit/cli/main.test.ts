@@ -148,6 +148,7 @@ test("every wrong setting has its line, with where it came from", async () => {
   expect(stderr.trimEnd().split("\n")).toEqual([
     'tsgi: --max-params "much": expected a size such as 65536, 64k or 1m',
     'tsgi: TSGI_IDLE_TIMEOUT "5x": expected a time such as 10, 10s, 500ms or 5m',
+    "tsgi: --listen is needed, for example --listen unix:/run/tsgi/app.sock",
   ]);
 });
 

@@ -1,4 +1,5 @@
 // One frozen Config from flags, environment and defaults.
+import { availableParallelism } from "node:os";
 import { expect, test } from "vitest";
 import { loadConfig } from "../../../src/config/load.ts";
 import type { Setting } from "../../../src/config/setting.ts";
@@ -8,7 +9,11 @@ import { ConfigError } from "../../../src/errors.ts";
 
 const all = Object.keys(settings) as SettingName[];
 
-function load(flags: Partial<Record<SettingName, string>>, env: Record<string, string> = {}, names = all) {
+function load(
+  flags: Partial<Record<SettingName, string | readonly string[]>>,
+  env: Record<string, string> = {},
+  names = all,
+) {
   return loadConfig({ flags, env, names });
 }
 
@@ -31,6 +36,32 @@ test("without anything given every setting has its default, and the result canno
 test("a flag goes before the environment, and that before the default", () => {
   expect(load({}, { TSGI_IDLE_TIMEOUT: "7s" }).idleTimeoutMs).toBe(7000);
   expect(load({ idleTimeoutMs: "9s" }, { TSGI_IDLE_TIMEOUT: "7s" }).idleTimeoutMs).toBe(9000);
+});
+
+test("what a file says goes before the default, and after flag and environment; for settings that are used", () => {
+  const file = { queueLimit: 5, processes: 6, umask: 0 };
+  const sources = { flags: { processes: "8" }, env: { TSGI_UMASK: "0077" }, names: all, file };
+  expect(loadConfig(sources)).toMatchObject({ queueLimit: 5, processes: 8, umask: 0o077 });
+  expect(loadConfig({ ...sources, env: {}, names: ["umask"] })).toMatchObject({ queueLimit: 100, umask: 0 });
+});
+
+test("a flag that was repeated gives a list, and a list from the environment is taken apart", () => {
+  expect(load({ ignoreActivity: ["/a", "/b,/c/*"] }).ignoreActivity).toEqual(["/a", "/b", "/c/*"]);
+  expect(load({}, { TSGI_IGNORE_ACTIVITY: "/a, /b" }).ignoreActivity).toEqual(["/a", "/b"]);
+  expect(load({ nodeOptions: ["--import=./a b.mjs"] }).nodeOptions).toEqual(["--import=./a b.mjs"]);
+  expect(load({}, { TSGI_NODE_OPTION: '--import="./a b.mjs" --expose-gc' }).nodeOptions).toEqual([
+    "--import=./a b.mjs",
+    "--expose-gc",
+  ]);
+  expect(issuesOf(() => load({ nodeOptions: ["--expose-gc", "-e"] }))).toEqual([
+    '--node-option "--expose-gc -e": expected options such as --expose-gc or --import=./file.mjs, but "-e" is none',
+  ]);
+  expect(issuesOf(() => load({ port: ["1", "2"] }))).toEqual(['--port "1 2": expected one value, not a list']);
+});
+
+test("auto is a process for each core, and two at least", () => {
+  expect(load({}).processes).toBe(Math.max(2, availableParallelism()));
+  expect(load({ processes: "auto" }).processes).toBe(load({}).processes);
 });
 
 test("an empty variable is one that is not set; an empty flag is a value", () => {
@@ -74,6 +105,24 @@ test.each<[SettingName, string, unknown]>([
   ["hasAccessLog", "off", false],
   ["mode", "fcgid", "fcgid"],
   ["listen", "fd:0", { kind: "fd", fd: 0 }],
+  ["processes", "1", 1],
+  ["requestTimeoutMs", "0", 0],
+  ["deadlockTimeoutMs", "0", 0],
+  ["deadlockTimeoutMs", "100ms", 100],
+  ["maximumRequests", "1000", 1000],
+  ["restartIntervalMs", "24h", 86_400_000],
+  ["memoryLimitBytes", "0", 0],
+  ["memoryLimitBytes", "1g", 2 ** 30],
+  ["maxOldSpaceSize", "512", 512],
+  ["maxOldSpaceSize", "1g", 1024],
+  ["maxConcurrency", "0", 0],
+  ["queueLimit", "0", 0],
+  ["umask", "0022", 0o022],
+  ["umask", "077", 0o077],
+  ["user", "www-data", "www-data"],
+  ["user", "1000", "1000"],
+  ["control", "unix:/run/x.control", "/run/x.control"],
+  ["reload", "on", true],
 ])("%s takes %j", (name, text, value) => {
   expect(load({ [name]: text })[name]).toEqual(value);
 });
@@ -103,6 +152,34 @@ test.each<[SettingName, string]>([
   ["logLevel", "loud"],
   ["mode", "wsgi"],
   ["hasAccessLog", "maybe"],
+  ["processes", "0"],
+  ["processes", "1001"],
+  ["processes", "all"],
+  ["requestTimeoutMs", "-1"],
+  ["deadlockTimeoutMs", "1ms"],
+  ["startupTimeoutMs", "0"],
+  ["gracefulTimeoutMs", "0"],
+  ["shutdownTimeoutMs", "0"],
+  ["queueTimeoutMs", "0"],
+  ["queueLimit", "-1"],
+  ["maximumRequests", "many"],
+  ["memoryLimitBytes", "512"],
+  ["maxOldSpaceSize", "1"],
+  ["maxOldSpaceSize", "9999999"],
+  ["ignoreActivity", "health"],
+  ["ignoreActivity", "/a*b"],
+  ["ignoreActivity", "/a?b"],
+  ["ignoreActivity", "/a,,/b"],
+  ["umask", "22"],
+  ["umask", "0088"],
+  ["user", ""],
+  ["user", "a b"],
+  ["user", "-x"],
+  ["home", ""],
+  ["processTitle", ""],
+  ["control", "/run/x.control"],
+  ["control", "tcp:127.0.0.1:1"],
+  ["reload", "sometimes"],
 ])("%s refuses %j", (name, text) => {
   expect(issuesOf(() => load({ [name]: text }))).toHaveLength(1);
 });

@@ -4,9 +4,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import { encodeStream } from "../../../src/fastcgi/client.ts";
 import { encodePairs } from "../../../src/fastcgi/pairs.ts";
 import { RecordType } from "../../../src/fastcgi/record.ts";
-import type { Application, Body, Chunk } from "../../../src/spec.ts";
+import type { Application, Chunk } from "../../../src/spec.ts";
 import { until, within } from "../../harness/until.ts";
 import { begin } from "../fastcgi/wire.ts";
+import { Held } from "./held.ts";
 import { paramsOf, Served, settled } from "./served.ts";
 
 let served: Served | undefined;
@@ -25,28 +26,6 @@ const hello: Application = (_, startResponse) => {
   startResponse("200 OK", []);
   return "hello";
 };
-
-/** An application that answers when the test says so. */
-class Held {
-  readonly #waiting: Array<(body: Body) => void> = [];
-  signal: AbortSignal | undefined;
-
-  get count(): number {
-    return this.#waiting.length;
-  }
-
-  readonly application: Application = (environ, startResponse) => {
-    this.signal = environ["tsgi.signal"];
-    startResponse("200 OK", []);
-    return new Promise<Body>((resolve) => {
-      this.#waiting.push(resolve);
-    });
-  };
-
-  answer(body: Body): void {
-    for (const resolve of this.#waiting.splice(0)) resolve(body);
-  }
-}
 
 describe("the connection limit", () => {
   test("a connection beyond it gets a 503 with real headers, and the application is not called", async () => {

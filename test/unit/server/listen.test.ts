@@ -4,11 +4,12 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import type { Server, Socket } from "node:net";
@@ -17,7 +18,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { BootError } from "../../../src/errors.ts";
+import type { SocketAccess } from "../../../src/server/listen.ts";
 import { createPeerCheck, listen } from "../../../src/server/listen.ts";
+import { until } from "../../harness/until.ts";
 
 let folder: string;
 let path: string;
@@ -47,8 +50,14 @@ function server(onConnection: (socket: Socket) => void = (socket) => socket.dest
   return made;
 }
 
-const access = { mode: 0o660, group: undefined };
+const access: SocketAccess = { mode: 0o660, uid: undefined, gid: undefined, mayReplace: false };
 const modeOf = (name: string): number => statSync(name).mode & 0o777;
+
+async function close(one: Server): Promise<void> {
+  await new Promise((resolve) => {
+    one.close(resolve);
+  });
+}
 
 async function isAnswered(target: { path: string } | { host: string; port: number }): Promise<boolean> {
   const socket = connect(target);
@@ -63,77 +72,82 @@ describe("a unix socket", () => {
       const given = process.umask(umask);
       try {
         const one = server();
-        expect(await listen(one, { kind: "unix", path }, { mode, group: undefined })).toEqual({ kind: "unix", path });
+        const opened = await listen(one, { kind: "unix", path }, { ...access, mode });
+        expect(opened.address).toEqual({ kind: "unix", path });
         expect(process.umask()).toBe(umask);
         expect(modeOf(path)).toBe(mode);
-        await new Promise((resolve) => {
-          one.close(resolve);
-        });
+        await close(one);
+        opened.removeFile();
       } finally {
         process.umask(given);
       }
     }
   });
 
-  test("is never wider than that, not even for a moment", async () => {
+  test("is never wider than that, under whatever name, not even for a moment", async () => {
     const given = process.umask(0);
     try {
       const one = server();
       const modes: number[] = [];
-      const stop = { isDone: false };
       const look = (): void => {
-        if (existsSync(path)) modes.push(modeOf(path));
-        if (!stop.isDone) setImmediate(look);
+        for (const name of readdirSync(folder)) modes.push(modeOf(join(folder, name)));
       };
-      one.once("listening", () => modes.push(modeOf(path))); // before anything else can run
-      look();
+      one.once("listening", look); // before anything else can run
       const opened = listen(one, { kind: "unix", path }, access);
       for (let count = 0; count < 3; count += 1) {
-        if (existsSync(path)) modes.push(modeOf(path));
+        look();
         await Promise.resolve();
       }
       await opened;
-      stop.isDone = true;
-      expect(modes.length).toBeGreaterThan(0);
+      look();
+      expect(modes.length).toBeGreaterThan(1);
       for (const mode of modes) expect(mode & ~0o660).toBe(0);
     } finally {
       process.umask(given);
     }
   });
 
-  test("may belong to a group, by its number or name", async () => {
-    const gid = process.getgid?.() ?? 0;
-    const name = readFileSync("/etc/group", "latin1")
-      .split("\n")
-      .map((line) => line.split(":"))
-      .find(([, , number]) => number === String(gid))?.[0];
-    for (const group of [String(gid), name]) {
-      if (group === undefined) continue;
-      const one = server();
-      await listen(one, { kind: "unix", path }, { mode: 0o660, group });
-      expect([statSync(path).gid, modeOf(path)]).toEqual([gid, 0o660]);
-      await new Promise((resolve) => {
-        one.close(resolve);
-      });
-    }
+  test("is at its path only when it is complete, and nothing else is left in the folder", async () => {
+    const one = server();
+    let early: string[] = [];
+    one.once("listening", () => (early = readdirSync(folder)));
+    await listen(one, { kind: "unix", path }, access);
+    expect(early).toHaveLength(1);
+    expect(early).not.toContain("app.sock");
+    expect(readdirSync(folder)).toEqual(["app.sock"]);
   });
 
-  test.each(["no such group", "", "-1", "nogroup\nroot", "99999999999"])(
-    "is not made for the group %j, which does not exist",
-    async (group) => {
-      await expect(listen(server(), { kind: "unix", path }, { mode: 0o660, group })).rejects.toThrow(BootError);
-      expect(existsSync(path)).toBe(false);
-    },
-  );
+  test("may belong to a user and a group", async () => {
+    const isRoot = process.getuid?.() === 0;
+    const uid = isRoot ? 12_345 : (process.getuid?.() ?? 0);
+    const gid = isRoot ? 12_346 : (process.getgid?.() ?? 0);
+    await listen(server(), { kind: "unix", path }, { ...access, uid, gid });
+    expect(statSync(path)).toMatchObject({ uid, gid });
+    expect(modeOf(path)).toBe(0o660);
+  });
+
+  test("stays ours where no owner is asked for", async () => {
+    await listen(server(), { kind: "unix", path }, access);
+    expect(statSync(path)).toMatchObject({ uid: process.geteuid?.(), gid: process.getegid?.() });
+  });
+
+  test("that cannot get its place is one clear error, and is open no more", async () => {
+    const one = server();
+    one.once("listening", () => mkdirSync(path)); // between the look at the place and the renaming
+    const failure = listen(one, { kind: "unix", path }, access);
+    await expect(failure).rejects.toThrow(BootError);
+    await expect(failure).rejects.toThrow(path);
+    expect(one.listening).toBe(false);
+    await until("the temporary name to go", () => readdirSync(folder).length === 1, 5000);
+    expect(readdirSync(folder)).toEqual(["app.sock"]);
+  });
 
   test("takes the place of a stale one", async () => {
     const old = server();
-    await listen(old, { kind: "unix", path: join(folder, "old") }, access);
-    renameSync(join(folder, "old"), path); // closing would remove it
-    await new Promise((resolve) => {
-      old.close(resolve);
-    });
+    await listen(old, { kind: "unix", path }, access);
+    await close(old);
     expect(lstatSync(path).isSocket()).toBe(true);
+    expect(await isAnswered({ path })).toBe(false);
     await listen(server(), { kind: "unix", path }, access);
     expect(await isAnswered({ path })).toBe(true);
   });
@@ -152,6 +166,24 @@ describe("a unix socket", () => {
     expect(bytes).toEqual([]);
   });
 
+  test("takes the place of a live one that may be replaced, which is missing at no time", async () => {
+    const answered: string[] = [];
+    const greet =
+      (name: string) =>
+      (socket: Socket): void => {
+        answered.push(name);
+        socket.destroy();
+      };
+    const old = await listen(server(greet("old")), { kind: "unix", path }, access);
+    const one = server(greet("new"));
+    one.once("listening", () => expect(old.fileState()).toBe("in-place"));
+    await listen(one, { kind: "unix", path }, { ...access, mayReplace: true });
+    expect(old.fileState()).toBe("replaced");
+    const socket = connect(path).resume();
+    await once(socket, "close");
+    expect(answered).toEqual(["new"]);
+  });
+
   test.each<[string, () => void]>([
     ["a file", () => writeFileSync(path, "precious")],
     ["a folder", () => mkdirSync(path)],
@@ -166,7 +198,9 @@ describe("a unix socket", () => {
   ])("does not replace %s", async (_, make) => {
     make();
     const before = lstatSync(path);
-    await expect(listen(server(), { kind: "unix", path }, access)).rejects.toThrow(BootError);
+    for (const mayReplace of [false, true]) {
+      await expect(listen(server(), { kind: "unix", path }, { ...access, mayReplace })).rejects.toThrow(BootError);
+    }
     expect([lstatSync(path).ino, lstatSync(path).size]).toEqual([before.ino, before.size]);
   });
 
@@ -187,9 +221,50 @@ describe("a unix socket", () => {
   });
 });
 
+describe("the file of a unix socket", () => {
+  test("is in place, absent once it is taken away, and replaced once something else is there", async () => {
+    const opened = await listen(server(), { kind: "unix", path }, access);
+    expect(opened.fileState()).toBe("in-place");
+    renameSync(path, join(folder, "away"));
+    expect(opened.fileState()).toBe("absent");
+    writeFileSync(path, "precious");
+    expect(opened.fileState()).toBe("replaced");
+    unlinkSync(path);
+    symlinkSync(join(folder, "away"), path);
+    expect(opened.fileState()).toBe("replaced");
+    unlinkSync(path);
+    renameSync(join(folder, "away"), path);
+    expect(opened.fileState()).toBe("in-place");
+  });
+
+  test("outlives the server, until it is removed", async () => {
+    const one = server();
+    const opened = await listen(one, { kind: "unix", path }, access);
+    await close(one);
+    expect(opened.fileState()).toBe("in-place");
+    opened.removeFile();
+    expect(existsSync(path)).toBe(false);
+    expect(opened.fileState()).toBe("absent");
+  });
+
+  test("is removed without harm when it has gone already", async () => {
+    const opened = await listen(server(), { kind: "unix", path }, access);
+    opened.removeFile();
+    opened.removeFile();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("is left alone when it is another's by now", async () => {
+    const opened = await listen(server(), { kind: "unix", path }, access);
+    await listen(server(), { kind: "unix", path }, { ...access, mayReplace: true });
+    opened.removeFile();
+    expect(await isAnswered({ path })).toBe(true);
+  });
+});
+
 describe("TCP", () => {
   test("tells the port that was taken", async () => {
-    const bound = await listen(server(), { kind: "tcp", host: "127.0.0.1", port: 0 }, access);
+    const { address: bound } = await listen(server(), { kind: "tcp", host: "127.0.0.1", port: 0 }, access);
     expect(bound).toMatchObject({ kind: "tcp", host: "127.0.0.1" });
     const { port } = bound as { port: number };
     expect(port).toBeGreaterThan(0);
@@ -197,10 +272,19 @@ describe("TCP", () => {
   });
 
   test("a port that is in use is one clear error", async () => {
-    const { port } = (await listen(server(), { kind: "tcp", host: "127.0.0.1", port: 0 }, access)) as { port: number };
+    const { address } = await listen(server(), { kind: "tcp", host: "127.0.0.1", port: 0 }, access);
+    const { port } = address as { port: number };
     const failure = listen(server(), { kind: "tcp", host: "127.0.0.1", port }, access);
     await expect(failure).rejects.toThrow(BootError);
     await expect(failure).rejects.toThrow(/in use/);
+  });
+
+  test("has no file that could be missing or removed", async () => {
+    const opened = await listen(server(), { kind: "tcp", host: "127.0.0.1", port: 0 }, access);
+    opened.removeFile();
+    expect(opened.fileState()).toBe("in-place");
+    const { port } = opened.address as { port: number };
+    expect(await isAnswered({ host: "127.0.0.1", port })).toBe(true);
   });
 
   test("an address of another machine is one clear error", async () => {
@@ -266,7 +350,7 @@ describe("who may connect over TCP", () => {
   test("a real connection from loopback is one of those that may", async () => {
     const check = createPeerCheck([], () => {});
     const seen: boolean[] = [];
-    const address = await listen(
+    const { address } = await listen(
       server((socket) => {
         seen.push(check(socket));
         socket.destroy();
