@@ -98,7 +98,9 @@ export class ProcessGroup {
     this.#intake = new Intake({
       relief: this.#relief,
       workers: () => this.#workers.values(),
-      isAllowed: createPeerCheck(config.allow, (address) => log.warn({ address }, "FastCGI peer refused: not listed by --allow")),
+      isAllowed: createPeerCheck(config.allow, (address) =>
+        log.warn({ address }, "FastCGI peer refused: not listed by --allow"),
+      ),
       log,
     });
     let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
@@ -132,7 +134,8 @@ export class ProcessGroup {
 
   /** A new generation; settles when it serves or was given up. */
   reload(): Promise<ReloadOutcome> {
-    if (this.#isStopping) return Promise.resolve({ ok: false, message: "the daemon is stopping", generation: this.#reloads.established });
+    if (this.#isStopping)
+      return Promise.resolve({ ok: false, message: "the daemon is stopping", generation: this.#reloads.established });
     const outcome = this.#reloads.ask();
     this.#step();
     return outcome;
@@ -162,7 +165,8 @@ export class ProcessGroup {
   get status(): GroupStatus {
     const { config } = this.#options;
     const workers = [...this.#workers.values()];
-    const sum = (count: (worker: WorkerHandle) => number): number => workers.reduce((total, worker) => total + count(worker), 0);
+    const sum = (count: (worker: WorkerHandle) => number): number =>
+      workers.reduce((total, worker) => total + count(worker), 0);
     return {
       name: this.name,
       listen: formatListenAddress(this.address),
@@ -230,7 +234,8 @@ export class ProcessGroup {
     const silentSinceMs = silent.length === 0 ? now : Math.max(...silent.map((worker) => worker.silentSinceMs));
     this.#intake.set(mode, listener, silentSinceMs);
     // Until one lends its handle, both accept.
-    if (mode === "off" && listener.isAccepting) workers.find(({ state }) => state === "serving")?.send({ type: "lend" });
+    if (mode === "off" && listener.isAccepting)
+      workers.find(({ state }) => state === "serving")?.send({ type: "lend" });
     const isWell = workers.filter(({ servingSinceMs }) => now - (servingSinceMs ?? now) >= healthyMs).length;
     if (this.#backoff.crashes > 0 && isWell >= this.#policy.processes) this.#backoff.reset();
   }
@@ -241,7 +246,8 @@ export class ProcessGroup {
         this.#startWorker(action.generation);
         break;
       case "establish":
-        if (this.#reloads.establish()) this.#log.info({ generation: action.generation, group: this.name }, "a new generation serves");
+        if (this.#reloads.establish())
+          this.#log.info({ generation: action.generation, group: this.name }, "a new generation serves");
         this.#settleStarted.resolve();
         break;
       case "serve":
@@ -310,24 +316,32 @@ export class ProcessGroup {
         if (handle !== undefined) this.#intake.givenBack({ handle, bytes: message.bytes });
         return;
       case "lent":
-        if (handle !== undefined && (this.#isStopping || this.#listener === undefined)) handle.close();
-        else if (handle !== undefined) this.#listener?.rest(handle);
+        if (handle !== undefined) this.#lent(handle);
         return;
       case "changed":
         this.#changed(message.file, message.fingerprint);
         break;
       case "drained":
-        if (!message.isWhole) {
-          this.#isWhole = false;
-          this.#log.warn({ group: this.name, worker: worker.pid }, "requests were cut off: they took too long to end");
-        }
-        worker.leave();
+        this.#drained(worker, message.isWhole);
         break;
       case "failing":
         break; // the worker has logged it, and the plan replaces it
     }
     this.#step();
   };
+
+  #lent(handle: SocketHandle): void {
+    if (this.#isStopping || this.#listener === undefined) handle.close();
+    else this.#listener.rest(handle);
+  }
+
+  #drained(worker: WorkerHandle, isWhole: boolean): void {
+    if (!isWhole) {
+      this.#isWhole = false;
+      this.#log.warn({ group: this.name, worker: worker.pid }, "requests were cut off: they took too long to end");
+    }
+    worker.leave();
+  }
 
   #changed(file: string, fingerprint: string): void {
     if (!this.#options.followsFiles || fingerprint === this.#lastChange || this.#reloads.isUnderWay) return;
@@ -366,14 +380,20 @@ export class ProcessGroup {
     const message = bootFailure?.message ?? `a worker could not start: ${exit.text}`;
     this.#lastBootError = { message, at: new Date().toISOString(), generation };
     this.#brokenFiles = new Map(bootFailure?.files.map((file) => [file, signatureOf(file)]));
-    const isServing = [...this.#workers.values()].some((other) => other.generation === generation && other.state === "serving");
+    const isServing = [...this.#workers.values()].some(
+      (other) => other.generation === generation && other.state === "serving",
+    );
     if (this.#reloads.isUnderWay && !isServing) {
-      this.#log.error({ group: this.name, problem: message }, "the new generation could not start: the old one goes on serving");
+      this.#log.error(
+        { group: this.name, problem: message },
+        "the new generation could not start: the old one goes on serving",
+      );
       this.#reloads.abandon(message);
       return;
     }
     this.#settleStarted.reject(new BootError(message));
-    if (this.#reloads.established > 0) this.#log.error({ group: this.name, problem: message }, "a worker could not start");
+    if (this.#reloads.established > 0)
+      this.#log.error({ group: this.name, problem: message }, "a worker could not start");
     this.#backoff.crashed(performance.now(), 0, Math.random());
   }
 
@@ -389,13 +409,19 @@ export class ProcessGroup {
     const listener = this.#listener;
     const state = listener?.fileState ?? "in-place";
     if (state === "replaced" && !this.#isSocketReplaced) {
-      this.#log.error({ listen: formatListenAddress(this.address) }, "something else is where the socket was: it is left alone");
+      this.#log.error(
+        { listen: formatListenAddress(this.address) },
+        "something else is where the socket was: it is left alone",
+      );
     }
     this.#isSocketReplaced = state === "replaced";
     if (state !== "absent" || listener === undefined) return;
     try {
       await listener.reopen(this.#access);
-      this.#log.warn({ listen: formatListenAddress(this.address) }, "the socket's file was gone: it has been made anew");
+      this.#log.warn(
+        { listen: formatListenAddress(this.address) },
+        "the socket's file was gone: it has been made anew",
+      );
       for (const worker of this.#workers.values()) {
         if (worker.state === "serving" || worker.state === "retiring") worker.send({ type: "serve" }, listener.handle);
       }

@@ -175,7 +175,9 @@ function replace(worker: WorkerView, policy: Policy, nowMs: number): Action {
 
 /** A new generation takes over as a whole; should nothing else serve, each of it serves at once. */
 function takeOver(view: GroupView, policy: Policy, nowMs: number): Action[] {
-  const current = view.workers.filter(({ generation, state }) => generation === view.generation && state !== "draining");
+  const current = view.workers.filter(
+    ({ generation, state }) => generation === view.generation && state !== "draining",
+  );
   const ready = current.filter(({ state }) => state === "ready");
   const standing = ready.length + current.filter(({ state }) => state === "serving").length;
   const isWhole = standing >= policy.processes;

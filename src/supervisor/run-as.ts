@@ -37,8 +37,17 @@ function canReturn(): boolean {
   }
 }
 
+/** Whether this process is that account and nothing more. */
+function isOnly({ uid, gid, groups }: RunAs): boolean {
+  const isUser = process.getuid?.() === uid && process.geteuid?.() === uid;
+  const isGroup = process.getgid?.() === gid && process.getegid?.() === gid;
+  const actual = process.getgroups?.() ?? [];
+  return isUser && isGroup && same([...actual, gid], [...groups, gid]);
+}
+
 /** Throws BootError when the change cannot be made or was not complete. */
-export function become({ uid, gid, groups }: RunAs): void {
+export function become(account: RunAs): void {
+  const { uid, gid, groups } = account;
   if (uid === 0) throw new BootError("root does not serve applications: name another user with --user");
   try {
     process.setgroups?.([...groups]);
@@ -47,11 +56,7 @@ export function become({ uid, gid, groups }: RunAs): void {
   } catch (error) {
     throw new BootError(`cannot become user ${uid}, group ${gid}: only root can`, error);
   }
-  const isUser = process.getuid?.() === uid && process.geteuid?.() === uid;
-  const isGroup = process.getgid?.() === gid && process.getegid?.() === gid;
-  const actual = process.getgroups?.() ?? [];
-  const hasGroups = same([...actual, gid], [...groups, gid]);
-  if (!isUser || !isGroup || !hasGroups || hasCapabilities() || canReturn()) {
+  if (!isOnly(account) || hasCapabilities() || canReturn()) {
     throw new BootError(`the change to user ${uid}, group ${gid} was not complete: nothing is run`);
   }
 }

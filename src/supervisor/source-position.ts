@@ -22,7 +22,9 @@ export function originalPosition(url: string, line: number, column: number): str
   try {
     const entry = mapOf(file)?.findEntry(line - 1, column - 1);
     if (entry !== undefined && "originalSource" in entry) {
-      const source = entry.originalSource.startsWith("file:") ? fileURLToPath(entry.originalSource) : entry.originalSource;
+      const source = entry.originalSource.startsWith("file:")
+        ? fileURLToPath(entry.originalSource)
+        : entry.originalSource;
       return `${resolve(dirname(file), source)}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
     }
   } catch {

@@ -74,7 +74,8 @@ export class Supervisor implements Controlled {
     );
     const [first] = failures;
     if (first !== undefined && failures.length === outcomes.length) throw first.error;
-    for (const { group, error } of failures) this.#log.error({ group, problem: error.message }, "a group could not start: it is tried again");
+    for (const { group, error } of failures)
+      this.#log.error({ group, problem: error.message }, "a group could not start: it is tried again");
     this.#watchTouchFile();
     void this.#notifier.ready();
     return this.#groups.map(({ address }) => formatListenAddress(address));
@@ -88,7 +89,10 @@ export class Supervisor implements Controlled {
       uptimeSeconds: Math.round((performance.now() - this.#startedMs) / 1000),
       state: this.#stopping === undefined ? ("running" as const) : ("stopping" as const),
     };
-    return totalStatus(head, this.#groups.map(({ status }) => status));
+    return totalStatus(
+      head,
+      this.#groups.map(({ status }) => status),
+    );
   }
 
   /** A new generation of every group. */
@@ -98,7 +102,9 @@ export class Supervisor implements Controlled {
     if (this.#stopping === undefined) void this.#notifier.ready();
     const failed = outcomes.filter(({ ok }) => !ok);
     const told = failed.length === 0 ? outcomes : failed;
-    const message = told.map((each) => (outcomes.length === 1 ? each.message : `${each.group.name}: ${each.message}`)).join("; ");
+    const message = told
+      .map((each) => (outcomes.length === 1 ? each.message : `${each.group.name}: ${each.message}`))
+      .join("; ");
     return { ok: failed.length === 0, message, generation: Math.max(...outcomes.map(({ generation }) => generation)) };
   }
 

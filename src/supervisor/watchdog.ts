@@ -21,7 +21,10 @@ const checkMs = 250;
 const maxFrames = 20;
 
 /** Starts the thread. The function that it gives has to be called whenever the event loop turns. */
-export function startWatchdog(options: { readonly deadlockTimeoutMs: number; readonly logLevel: LogLevel }): () => void {
+export function startWatchdog(options: {
+  readonly deadlockTimeoutMs: number;
+  readonly logLevel: LogLevel;
+}): () => void {
   const { deadlockTimeoutMs, logLevel } = options;
   const beat = new SharedArrayBuffer(4);
   const data: WatchdogData = {
@@ -48,7 +51,11 @@ const defaultOrphanMs = 30_000;
 interface Frame {
   readonly functionName: string;
   readonly url: string;
-  readonly location: { readonly scriptId: string; readonly lineNumber: number; readonly columnNumber?: number | undefined };
+  readonly location: {
+    readonly scriptId: string;
+    readonly lineNumber: number;
+    readonly columnNumber?: number | undefined;
+  };
 }
 
 /** Stops the main thread for a moment and gives its stack, innermost call first. */

@@ -83,7 +83,11 @@ export class WorkerHandle {
     this.#options = options;
     const reportName = `worker-${options.id}.json`;
     this.#reportFile = join(options.reportDir, reportName);
-    const reports = ["--report-on-fatalerror", `--report-directory=${options.reportDir}`, `--report-filename=${reportName}`];
+    const reports = [
+      "--report-on-fatalerror",
+      `--report-directory=${options.reportDir}`,
+      `--report-filename=${reportName}`,
+    ];
     this.#process = fork(program, [], {
       serialization: "advanced",
       execArgv: [...reports, ...options.nodeOptions],

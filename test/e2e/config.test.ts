@@ -1,5 +1,6 @@
 // What `tsgi config` prints works as it stands: in a real Apache, in every mode, with the two-line wrapper that the printed
 // comments ask for. And the server that `tsgi setup-server` writes starts and stops with its own apachectl.
+import { readFileSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Apache } from "../harness/apache.ts";
@@ -46,6 +47,12 @@ async function variables(
   const reply = await apache.request({ target, headers });
   expect(reply.status, `${target} ${reply.body.toString()}`).toBe(200);
   return JSON.parse(reply.body.toString()) as Record<string, string>;
+}
+
+/** How many connections to a unix socket there are now (Linux, which shows the name that it was made with). */
+function connectionsOf(socket: string): number {
+  const lines = readFileSync("/proc/net/unix", "latin1").split("\n");
+  return lines.filter((line) => line.includes(` ${socket}`) && line.split(/\s+/u)[5] === "03").length;
 }
 
 const authorization: [string, string][] = [["Authorization", "Basic eDp5"]];
@@ -134,7 +141,7 @@ describe("for .htaccess", () => {
 });
 
 describe("for the groups of a configuration file", () => {
-  test("each mount point has its application, however they are nested, and connections are kept", async () => {
+  test("each mount point has its application, however they are nested, and connections are kept and reused", async () => {
     const port = await freePort();
     await application("grouped");
     await application("grouped/files");
@@ -167,6 +174,7 @@ export default defineConfig({
       if (daemon.end !== undefined) throw new Error(daemon.report());
       return daemon.stdout.split("\n").length > 3;
     });
+    workspace.expectLog(/AH01630: client denied .*\/grouped\/files\/\.env/u, /no script for .*\/gone\.ts/u);
     const apache = await workspace.apache({ modules, config: await printed("proxy_fcgi", "--config", file) });
     const expected: readonly (readonly [target: string, scriptName: string, pathInfo: string])[] = [
       ["/", "", "/"],
@@ -182,14 +190,24 @@ export default defineConfig({
       ["/front/files/app.ts", "/front/files/app.ts", ""],
     ];
     for (const [target, SCRIPT_NAME, PATH_INFO] of expected) {
-      expect(await variables(apache, `${target}?q`, authorization), target).toMatchObject({
+      // With a query Apache warns of a path that is the mount point itself.
+      const query = PATH_INFO === "" ? "" : "q";
+      const url = query === "" ? target : `${target}?${query}`;
+      expect(await variables(apache, url, authorization), target).toMatchObject({
         SCRIPT_NAME,
         PATH_INFO,
-        QUERY_STRING: "q",
+        QUERY_STRING: query,
         HTTP_AUTHORIZATION: "Basic eDp5",
       });
     }
     expect((await apache.request("/front/files/style.css")).body.toString()).toBe("a static file");
+    for (const [mount, name] of [
+      ["/shop", "grouped-shop.sock"],
+      ["/front/files/app.ts", "grouped-shop-files.sock"],
+    ] as const) {
+      for (let count = 0; count < 40; count += 1) await variables(apache, `${mount}/x`);
+      expect(connectionsOf(workspace.path("run", name)), name).toBeGreaterThan(0);
+    }
     for (const hidden of ["/front/files/.env", "/front/files/gone.ts"]) {
       const { status, body } = await apache.request(hidden);
       expect([403, 404], hidden).toContain(status);

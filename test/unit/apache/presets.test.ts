@@ -179,13 +179,11 @@ describe("Apache accepts", () => {
   });
 
   test.each([false, true])("proxy_fcgi for groups, document root %s", (hasDocuments) => {
-    const real = groups.map((group) => ({
-      ...group,
-      mounts: group.mounts.map(({ mountPoint, target }) => ({
-        mountPoint,
-        target: target.kind === "scripts" ? { ...target, root: join(base, "site") } : target,
-      })),
-    }));
+    const [shop, front] = groups;
+    const target: SiteTarget = { kind: "scripts", root: join(base, "site") };
+    const listen = { kind: "tcp", host: "127.0.0.1", port: 9001 } as const;
+    const files = { name: "files", listen, mounts: [{ mountPoint: "/files", target }] };
+    const real = [shop, front, files].filter((group) => group !== undefined);
     const documentRoot = hasDocuments ? join(base, "public") : undefined;
     const text = render(groupsPreset("proxy_fcgi", { ...neutralGroups, groups: real, documentRoot }));
     expect(check(text, false)).toBe("0 Syntax OK");

@@ -117,7 +117,7 @@ test("flags given to config are in the daemon's command too", () => {
 test("without a file, or with one that names nothing to serve, there is the example", () => {
   const { status, stdout } = tsgi(["config", "proxy_fcgi"]);
   expect(status).toBe(0);
-  expect(stdout).toContain("daemon /srv/app/app.ts --listen unix:/run/tsgi/app.sock\n");
+  expect(stdout).toContain("daemon /srv/app/app.ts --listen unix:/run/tsgi/app.sock");
   write("tsgi.config.json", ['{ "processes": 3 }']);
   expect(tsgi(["config", "proxy_fcgi"]).stdout).toContain("daemon /srv/app/app.ts --config ");
 });

@@ -117,8 +117,8 @@ test("given flags can be given once more, from any folder", () => {
     control: "unix:c",
     user: "x",
   };
-  expect(argumentsFor({ flags }, ["processes", "reload", "nodeOptions", "home", "control", "umask"])).toEqual([
-    ...["--processes", "4", "--reload", "--node-option", "--a", "--node-option", "--b"],
-    ...["--home", join(base, "h"), "--control", `unix:${join(base, "c")}`],
-  ]);
+  const words = argumentsFor({ flags }, ["processes", "reload", "nodeOptions", "home", "control", "umask"]);
+  expect(words.join(" ")).toBe(
+    `--processes 4 --reload --node-option --a --node-option --b --home ${base}/h --control unix:${base}/c`,
+  );
 });

@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ClientGoneError, LoadError, OverloadedError, RequestTimeoutError, StoppingError } from "../../../src/errors.ts";
+import {
+  ClientGoneError,
+  LoadError,
+  OverloadedError,
+  RequestTimeoutError,
+  StoppingError,
+} from "../../../src/errors.ts";
 import { Background } from "../../../src/server/background.ts";
 import type { Dispatched, Incoming, Service } from "../../../src/server/dispatch.ts";
 import { dispatch } from "../../../src/server/dispatch.ts";

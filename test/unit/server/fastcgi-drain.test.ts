@@ -312,9 +312,7 @@ describe("a request that waits for a turn", () => {
     const occupant = next.open();
     occupant.request({ params: paramsOf("/occupant"), keepConn: true });
     await until("the other server to be busy", () => there.count === 1);
-    const [, second] = await waiting(held, (peer) =>
-      peer.request({ params: paramsOf("/waiting"), keepConn: true }),
-    );
+    const [, second] = await waiting(held, (peer) => peer.request({ params: paramsOf("/waiting"), keepConn: true }));
     const drained = drain();
     held.answer("old");
     expect(await drained).toBe(true);

@@ -256,12 +256,16 @@ describe("a turn is given back", () => {
 
   test.each<[string, (peer: Peer, held: Held) => void | Promise<void>]>([
     ["when the peer leaves", (peer) => peer.destroy()],
-    ["when the peer aborts", (peer) => void peer.socket.write(encodeRecord(RecordType.ABORT_REQUEST, 1, Buffer.alloc(0)))],
+    [
+      "when the peer aborts",
+      (peer) => void peer.socket.write(encodeRecord(RecordType.ABORT_REQUEST, 1, Buffer.alloc(0))),
+    ],
     ["when the peer breaks the protocol", (peer) => void peer.socket.write("garbage")],
     [
       "when the application fails before its head",
       (_, held) =>
         held.answer(
+          // eslint-disable-next-line require-yield -- it fails before it could
           (function* (): Generator<Chunk> {
             throw new Error("on purpose");
           })(),

@@ -52,7 +52,9 @@ class Pool {
   constructor(env: Readonly<Record<string, string>>) {
     this.#workers = [0, 1].map(() => {
       const worker = fork(program, { serialization: "advanced", env: { ...process.env, ...env }, execArgv: [] });
-      worker.on("message", (message, handle) => this.#receive(message as FromWorker, handle as SocketHandle | undefined));
+      worker.on("message", (message, handle) =>
+        this.#receive(message as FromWorker, handle as SocketHandle | undefined),
+      );
       return worker;
     });
     this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
@@ -186,9 +188,9 @@ test.each<["unix" | "tcp", Readonly<Record<string, string>>, string]>([
     const clients = Array.from({ length: 16 }, (_, index) => new Client(target, index % 4 !== 3));
     let isOver = false;
     const running = Promise.all(clients.map(async (client) => client.run(() => isOver)));
-    let failure: unknown;
+    let failure: Error | undefined;
     running.catch((error: unknown) => {
-      failure = error;
+      failure = error instanceof Error ? error : new Error(String(error));
     });
     for (let count = 0; count < swaps; count += 1) {
       const before = clients.map(({ served }) => served);
