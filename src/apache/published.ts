@@ -36,7 +36,7 @@ const hiddenNames: readonly Hidden[] = [
     names: [
       String.raw`(package(-lock)?|npm-shrinkwrap|[jt]sconfig[^/]*)\.json`,
       String.raw`yarn\.lock|pnpm-(lock|workspace)\.yaml|bun\.lockb?|deno\.(jsonc?|lock)`,
-      String.raw`[^/]*\.config\.[cm]?[jt]s|[^/]*\.tsbuildinfo`,
+      String.raw`[^/]*\.config\.([cm]?[jt]s|json)|[^/]*\.tsbuildinfo`,
       String.raw`(docker-)?compose[^/]*\.ya?ml|Dockerfile[^/]*`,
     ],
   },

@@ -15,7 +15,7 @@ export interface NotifierOptions {
 }
 
 const helper = "systemd-notify";
-const helperMs = 10_000;
+const helperMs = 5000;
 const usualPath = "/usr/local/bin:/usr/bin:/bin";
 const maxStatusLength = 200;
 

@@ -37,6 +37,7 @@ async function boot(config: WorkerConfig): Promise<void> {
     return;
   }
   const log = createLog({ level: config.logLevel });
+  log.debug({ group: config.group }, "the worker starts"); // loads the log while descriptors are to be had
   worker = new Worker(config, { send }, log);
   const { failed } = worker;
   process.on("uncaughtException", failed);

@@ -46,6 +46,11 @@ export function stateOf(pid: number): string {
   return statOf(pid)[0] ?? "";
 }
 
+/** Whether a process is over: gone, or a zombie whose descriptors are closed. */
+export function hasEnded(pid: number): boolean {
+  return ["", "Z", "X"].includes(stateOf(pid));
+}
+
 /** The kernel functions in which the threads of a process wait, one for each thread; "0" for one that runs. */
 export function waitsOf(pid: number): string[] {
   let threads: string[];

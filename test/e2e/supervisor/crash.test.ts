@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Gate, HeldResponse } from "../../harness/held.ts";
 import { HttpConnection } from "../../harness/http.ts";
 import { isRunning } from "../../harness/leftovers.ts";
+import { hasEnded } from "../../harness/process-facts.ts";
 import type { LoadReport } from "../../harness/load.ts";
 import { Supervised, brokenBackend } from "../../harness/supervised.ts";
 import { until } from "../../harness/until.ts";
@@ -108,19 +109,19 @@ describe("the cause of each end is told apart", () => {
       expect(await supervised.text("/hello")).toBe("hello");
     }, 60_000);
   }
-
-  test("a worker that is killed from outside does not count as the application's fault", async () => {
-    const supervised = await start();
-    const [pid] = supervised.workers();
-    if (pid === undefined) throw new Error("no worker");
-    process.kill(pid, "SIGTERM");
-    await until("the worker to be replaced", async () => {
-      const workers = supervised.workers();
-      return !isRunning(pid) && workers.length === 2;
-    });
-    await supervised.serving();
-  }, 60_000);
 });
+
+test("signals that are meant for the supervisor, as of a terminal, do not end a worker", async () => {
+  const supervised = await start();
+  const load = supervised.load({ clients: 4, pauseMs: 2 });
+  await load.more(20);
+  const before = supervised.workers();
+  for (const pid of before) for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(pid, name);
+  await load.more(200);
+  await supervised.serving();
+  expect(supervised.workers()).toEqual(before);
+  expect((await load.stop()).failed, load.describe()).toBe(0);
+}, 60_000);
 
 describe("an error outside of any request", () => {
   for (const [target, said] of [
@@ -172,7 +173,7 @@ test("a client sees no more of a broken worker than 503 or a broken connection, 
     expect(reply.status).toBe(200);
     const pid = Number(reply.body.toString());
     process.kill(pid, "SIGKILL");
-    await until("the worker to be gone", () => !isRunning(pid));
+    await until("the worker to be gone", () => hasEnded(pid));
     // Apache sees that its kept connection has ended before it uses it again.
     await connection.sendRequest({ target: "/hello", headers: alive });
     expect((await connection.readReply()).body.toString()).toBe("hello");

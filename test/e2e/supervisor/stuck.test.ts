@@ -189,7 +189,7 @@ describe("a supervisor that did not run for a while", () => {
     const load = supervised.load({ clients: 6, pauseMs: 2, isKeptAlive: false });
     await load.more(50);
     const thaw = freeze([supervised.pid]);
-    expect(stateOf(supervised.pid)).toBe("T");
+    await until("the supervisor to stand still", () => stateOf(supervised.pid) === "T");
     await sleep(3000); // three times the heartbeat limit: that time passes is the experiment
     await load.more(100);
     thaw();

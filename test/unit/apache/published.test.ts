@@ -26,7 +26,7 @@ const hidden = [
   "notes.txt~ #notes# data.json.tmp index.html.save style.css.swo",
   "server.log error.log.1 npm-debug.log access.log-20260101",
   "package.json package-lock.json tsconfig.json tsconfig.build.json jsconfig.json yarn.lock pnpm-lock.yaml bun.lockb deno.jsonc",
-  "vite.config.js eslint.config.mjs app.tsbuildinfo docker-compose.yml compose.prod.yaml Dockerfile Dockerfile.dev PACKAGE.JSON",
+  "vite.config.js tsgi.config.ts tsgi.config.json eslint.config.mjs app.tsbuildinfo docker-compose.yml compose.prod.yaml Dockerfile Dockerfile.dev PACKAGE.JSON",
 ]
   .join(" ")
   .split(" ");
