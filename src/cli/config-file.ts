@@ -13,7 +13,7 @@ import { loadModule } from "../loader/load.ts";
 const endings = [".ts", ".mts", ".js", ".mjs", ".cjs", ".json"];
 
 /** The names that are looked for in the working folder. */
-export const configFileNames: readonly string[] = endings.map((ending) => `tsgi.config${ending}`);
+const configFileNames: readonly string[] = endings.map((ending) => `tsgi.config${ending}`);
 
 export interface ConfigFileRequest {
   /** What was named, by a flag or the environment, and where; undefined to look in the folder. */

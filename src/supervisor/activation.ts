@@ -16,7 +16,7 @@ const firstFd = 3;
 const maxSockets = 1000;
 
 /** What the service manager tells its main process, and no other. */
-export const serviceVariables: readonly string[] = [
+const serviceVariables: readonly string[] = [
   "LISTEN_PID",
   "LISTEN_PIDFDID",
   "LISTEN_FDS",

@@ -12,10 +12,12 @@ export interface NotifierOptions {
   readonly log: Log;
   /** The process that the messages are about. */
   readonly pid: number;
+  /** For one message, and for the last ones at the end; the default is a little longer than the helper's own. */
+  readonly deadlineMs?: number;
 }
 
 const helper = "systemd-notify";
-const helperMs = 5000;
+const helperMs = 6000;
 const usualPath = "/usr/local/bin:/usr/bin:/bin";
 const maxStatusLength = 200;
 
@@ -76,10 +78,19 @@ export class ServiceNotifier {
     await this.#send(() => [`STATUS=${oneLine(text)}`]);
   }
 
-  /** Ends the watchdog's messages; settles when the last message has left. */
+  /** Ends the watchdog's messages; settles when the last message has left, or had its time. */
   async close(): Promise<void> {
     clearInterval(this.#watchdog);
-    await this.#last;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#deadlineMs);
+    });
+    await Promise.race([this.#last, late]);
+    clearTimeout(timer);
+  }
+
+  get #deadlineMs(): number {
+    return this.#options.deadlineMs ?? helperMs;
   }
 
   /** The timer runs in our event loop: a supervisor that hangs is not heard of, and is replaced. */
@@ -114,21 +125,19 @@ export class ServiceNotifier {
         stdio: ["ignore", "ignore", "pipe"],
       });
       let output = "";
-      let isLate = false;
+      const finish = (problem: string | undefined): void => {
+        clearTimeout(timer);
+        child.stderr.destroy(); // a child of the helper may hold the other end
+        resolve(problem);
+      };
       const timer = setTimeout(() => {
-        isLate = true;
         child.kill("SIGKILL");
-      }, helperMs);
+        finish(`${helper} took longer than ${this.#deadlineMs} ms`);
+      }, this.#deadlineMs);
       child.stderr.setEncoding("utf8").on("data", (text: string) => (output = (output + text).slice(0, 500)));
-      child.once("error", (error) => {
-        clearTimeout(timer);
-        resolve(error.message);
-      });
+      child.once("error", (error) => finish(error.message));
       child.once("close", (code, signal) => {
-        clearTimeout(timer);
-        if (code === 0) resolve(undefined);
-        else if (isLate) resolve(`${helper} took longer than ${helperMs} ms`);
-        else resolve(`${helper} ended with ${signal ?? code}: ${output.trim()}`);
+        finish(code === 0 ? undefined : `${helper} ended with ${signal ?? code}: ${output.trim()}`);
       });
     });
   }

@@ -119,6 +119,26 @@ describe("a helper", () => {
     expect(log.lines[0]?.fields).toEqual({ reason: "systemd-notify ended with 3: no such socket" });
   });
 
+  test("that hangs is ended at its deadline, and the next message goes out", async () => {
+    install('test "$1" = STOPPING=1 || sleep 60');
+    const env = { PATH: `${folder}:/usr/bin:/bin`, NOTIFY_SOCKET: "/run/notify" };
+    const service = new ServiceNotifier({ env, log, pid: 4711, deadlineMs: 200 });
+    await service.ready();
+    await service.stopping();
+    expect(log.lines.map(({ fields }) => fields)).toEqual([{ reason: "systemd-notify took longer than 200 ms" }]);
+    expect(recorded()).toContain("STOPPING=1");
+  });
+
+  test("that hangs does not keep the daemon from ending", async () => {
+    install("sleep 60");
+    const env = { PATH: `${folder}:/usr/bin:/bin`, NOTIFY_SOCKET: "/run/notify" };
+    const service = new ServiceNotifier({ env, log, pid: 4711, deadlineMs: 200 });
+    const sent = Array.from({ length: 20 }, () => service.status("again"));
+    await service.close();
+    expect(log.lines.length).toBeLessThan(sent.length);
+    await Promise.all(sent);
+  });
+
   test("gets nothing else of our environment", async () => {
     install(`env >> '${record}'`);
     await notifier({ SECRET: "x" }).ready();
