@@ -16,7 +16,7 @@ const firstFd = 3;
 const maxSockets = 1000;
 
 /** What the service manager tells its main process, and no other. */
-const serviceVariables: readonly string[] = [
+const serviceVariables: ReadonlySet<string> = new Set([
   "LISTEN_PID",
   "LISTEN_PIDFDID",
   "LISTEN_FDS",
@@ -25,7 +25,7 @@ const serviceVariables: readonly string[] = [
   "WATCHDOG_PID",
   "WATCHDOG_USEC",
   "MAINPID",
-];
+]);
 
 /** The listening sockets that were passed to the process `pid`. Throws BootError when their number makes no sense. */
 export function activatedSockets(env: Environment, pid: number): readonly ActivatedSocket[] {
@@ -65,5 +65,5 @@ export function socketsOfGroups(
 
 /** The environment without what only the main process of a service is told. */
 export function withoutServiceVariables(env: Environment): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !serviceVariables.includes(name)));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !serviceVariables.has(name)));
 }

@@ -4,6 +4,7 @@
 // message comes from another process than the main one: the unit needs NotifyAccess=all.
 
 import { spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import type { Log } from "../spec.ts";
 
 export interface NotifierOptions {
@@ -124,17 +125,18 @@ export class ServiceNotifier {
         env: { NOTIFY_SOCKET: socket, PATH: this.#options.env["PATH"] ?? usualPath },
         stdio: ["ignore", "ignore", "pipe"],
       });
+      const stderr: Readable | undefined = child.stderr; // undefined when there is no descriptor left for it
       let output = "";
       const finish = (problem: string | undefined): void => {
         clearTimeout(timer);
-        child.stderr.destroy(); // a child of the helper may hold the other end
+        stderr?.destroy(); // a child of the helper may hold the other end
         resolve(problem);
       };
       const timer = setTimeout(() => {
         child.kill("SIGKILL");
         finish(`${helper} took longer than ${this.#deadlineMs} ms`);
       }, this.#deadlineMs);
-      child.stderr.setEncoding("utf8").on("data", (text: string) => (output = (output + text).slice(0, 500)));
+      stderr?.setEncoding("utf8").on("data", (text: string) => (output = (output + text).slice(0, 500)));
       child.once("error", (error) => finish(error.message));
       child.once("close", (code, signal) => {
         finish(code === 0 ? undefined : `${helper} ended with ${signal ?? code}: ${output.trim()}`);

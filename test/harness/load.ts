@@ -551,7 +551,7 @@ export class Load {
 }
 
 /** A report as the message of a failed test shows it. */
-export function describeLoad(report: LoadReport): string {
+function describeLoad(report: LoadReport): string {
   const failures = report.failures.map(
     ({ atMs, tookMs, kind, nonce, outcome, details }) =>
       `  at ${atMs} ms, after ${Math.round(tookMs)} ms: ${kind} ${nonce}: ${outcome} ${details}`,

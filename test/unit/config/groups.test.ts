@@ -19,7 +19,7 @@ function server({ file, folders = [], ...more }: Given): ServerConfig {
     env: {},
     names: daemonSettings,
     app: undefined,
-    folder: "/work",
+    folder: "/srv",
     isFolder: (path) => folders.includes(path),
     file: file === undefined ? undefined : readConfigValue(file, place),
     ...more,
@@ -50,15 +50,15 @@ const twoGroups: ConfigOptions = {
 describe("one group", () => {
   test("for an application on the command line, with absolute paths", () => {
     const config = server({ app: "app.ts#admin", flags: { listen, cacheDir: "cache", home: "h", control: "unix:c" } });
-    expect(config).toMatchObject({ control: "/work/c", pidFile: undefined, reload: false, configFile: undefined });
+    expect(config).toMatchObject({ control: "/srv/c", pidFile: undefined, reload: false, configFile: undefined });
     expect(config.groups).toHaveLength(1);
     expect(config.groups[0]).toMatchObject({
       name: "default",
       listen: { kind: "unix", path: "/run/a.sock" },
-      applications: [{ mountPoint: undefined, app: "/work/app.ts#admin" }],
+      applications: [{ mountPoint: undefined, app: "/srv/app.ts#admin" }],
       scriptRoot: undefined,
-      cacheDir: "/work/cache",
-      home: "/work/h",
+      cacheDir: "/srv/cache",
+      home: "/srv/h",
       env: {},
     });
     expect(Object.isFrozen(config)).toBe(true);
@@ -66,11 +66,11 @@ describe("one group", () => {
 
   test("for a folder in the place of an application, and for --script-root", () => {
     for (const given of [
-      { app: "site", folders: ["/work/site"], flags: { listen } },
+      { app: "site", folders: ["/srv/site"], flags: { listen } },
       { flags: { listen, scriptRoot: "site" } },
       { flags: { listen }, env: { TSGI_SCRIPT_ROOT: "site" } },
     ]) {
-      expect(server(given).groups).toMatchObject([{ name: "default", applications: [], scriptRoot: "/work/site" }]);
+      expect(server(given).groups).toMatchObject([{ name: "default", applications: [], scriptRoot: "/srv/site" }]);
     }
   });
 
@@ -97,7 +97,7 @@ describe("one group", () => {
       expect(groups).toMatchObject([{ name: "default", processes: 3, logLevel: "warn", env: { MODE: "live" } }]);
     }
     const { groups } = server({ file: { listen, scriptRoot: "s", umask: "0077" }, app: "b.ts" });
-    expect(groups).toMatchObject([{ applications: [{ app: "/work/b.ts" }], scriptRoot: undefined, umask: 0o077 }]);
+    expect(groups).toMatchObject([{ applications: [{ app: "/srv/b.ts" }], scriptRoot: undefined, umask: 0o077 }]);
   });
 
   test("needs an address and something to serve, and not two things", () => {
