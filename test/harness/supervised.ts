@@ -1,6 +1,7 @@
 // `tsgi daemon` with its supervisor and workers, and a real Apache in front of it, configured as `tsgi config` prints it.
 // Rules: one for each test. When the test is over nothing may be left of it: no request in a worker, no descriptor in the
 // supervisor, no connection in Apache beyond those of the load, then, after SIGTERM, no process, socket or file.
+import { rm } from "node:fs/promises";
 import { request as httpClient } from "node:http";
 import { onTestFailed, onTestFinished } from "vitest";
 import type { Apache } from "./apache.ts";
@@ -143,6 +144,7 @@ export class Supervised {
   #asking = 0;
   #mostAsking = 0;
   #isStopped = false;
+  #isKilled = false;
 
   private constructor(
     workspace: Workspace,
@@ -263,6 +265,7 @@ export class Supervised {
   /** Another daemon with the same arguments, for one that is gone. */
   async restart(): Promise<void> {
     this.#program = this.#spawn();
+    this.#isKilled = false;
     await this.announced();
     await this.takeBaseline();
   }
@@ -383,9 +386,25 @@ export class Supervised {
     await until(`${String(pattern)} in the daemon's log`, () => pattern.test(this.log), deadlineMs);
   }
 
+  /** SIGKILL to the supervisor, and its end. Nobody removes its sockets then, until another one takes them over. */
+  async kill(): Promise<void> {
+    const { pid } = this;
+    this.#isKilled = true;
+    process.kill(pid, "SIGKILL");
+    await until("the supervisor to be gone", () => !isRunning(pid));
+  }
+
   /** SIGTERM. */
   async stop(): Promise<ProgramEnd> {
     return this.#program.stop(30_000);
+  }
+
+  get #isRunning(): boolean {
+    return !this.#isKilled && this.#program.end === undefined;
+  }
+
+  get #ownSockets(): readonly string[] {
+    return [this.socket, this.control, ...(this.options.sockets ?? [])].filter((path) => path !== "");
   }
 
   /** The processes of Apache. */
@@ -445,7 +464,7 @@ export class Supervised {
       });
     }
     await check("no other socket than the daemon's own", () => {
-      const own = new Set([this.socket, this.control, ...(this.options.sockets ?? [])]);
+      const own = new Set(this.#ownSockets);
       const all = filesBelow(this.workspace.path("run"), isSocket).map((name) => this.workspace.path("run", name));
       return all.filter((path) => !own.has(path)).join(" ");
     });
@@ -461,7 +480,7 @@ export class Supervised {
     const attempt = async (work: () => Promise<unknown>): Promise<void> => {
       await work().catch((error: unknown) => problems.push(String(error)));
     };
-    if (this.#program.end === undefined) await attempt(() => this.settled());
+    if (this.#isRunning) await attempt(() => this.settled());
     await attempt(() => this.#endDaemon());
     await attempt(() => this.#endApache());
     if (problems.length > 0) throw new Error(problems.join("\n"));
@@ -469,13 +488,14 @@ export class Supervised {
 
   async #endDaemon(): Promise<void> {
     const { workspace } = this;
-    const wasRunning = this.#program.end === undefined;
+    const wasRunning = this.#isRunning;
     const workers = wasRunning ? this.workers() : [];
     const end = await this.stop();
     if (wasRunning && (end.code !== 0 || end.signal !== null)) throw new Error(this.#program.report());
     await until(`the workers ${workers.join(", ")} to be gone`, () => !workers.some(isRunning), 5000);
+    if (!wasRunning) for (const path of this.#ownSockets) await rm(path, { force: true });
     const files = filesBelow(workspace.path("run"), isSocket);
-    if (wasRunning && files.length > 0) throw new Error(`left behind: ${files.join(", ")}\n${this.#program.report()}`);
+    if (files.length > 0) throw new Error(`left behind: ${files.join(", ")}\n${this.#program.report()}`);
   }
 
   async #endApache(): Promise<void> {

@@ -23,19 +23,13 @@ function start(args: readonly string[] = [], options: Partial<SupervisedOptions>
   });
 }
 
-/** kill -9, and its end. */
-async function killSupervisor(supervised: Supervised): Promise<void> {
-  process.kill(supervised.pid, "SIGKILL");
-  await until("the supervisor to be gone", () => !isRunning(supervised.pid));
-}
-
 test("idle workers leave within about a second", async () => {
   const supervised = await start();
   const load = supervised.load({ clients: 4, requests: 50 });
   await load.finished();
   const workers = supervised.workers();
   expect(workers).toHaveLength(2);
-  await killSupervisor(supervised);
+  await supervised.kill();
   await until("the workers to leave", () => !workers.some(isRunning), 5000);
 }, 60_000);
 
@@ -44,7 +38,7 @@ test("a blocked worker leaves within the heartbeat limit", async () => {
   void supervised.request("/block").catch(() => undefined);
   await supervised.logged(/app: block in \d+/u);
   const workers = supervised.workers();
-  await killSupervisor(supervised);
+  await supervised.kill();
   await until("the workers to leave", () => !workers.some(isRunning), 12_000);
 }, 60_000);
 
@@ -55,7 +49,7 @@ test("what a worker was doing ends whole before it leaves", async () => {
   await supervised.logged(/app: waiting in \d+/u);
   const pid = Number(/app: waiting in (\d+)/u.exec(supervised.log)?.[1]);
   const others = supervised.workers().filter((worker) => worker !== pid);
-  await killSupervisor(supervised);
+  await supervised.kill();
   await until("the idle worker to leave", () => !others.some(isRunning), 5000);
   await gate.open();
   const reply = await waiting;
@@ -71,7 +65,7 @@ for (const isTcp of [false, true]) {
       const load = supervised.load({ clients: 6, isKeptAlive: false, pauseMs: 5 });
       await load.more(100);
       const workers = supervised.workers();
-      await killSupervisor(supervised);
+      await supervised.kill();
       // At once: its workers may still be there.
       await supervised.restart();
       await until("the old workers to leave", () => !workers.some(isRunning), 12_000);
@@ -91,7 +85,7 @@ test("a blocked worker of the dead supervisor is no obstacle to the new one", as
   void supervised.request("/block").catch(() => undefined);
   await supervised.logged(/app: block in \d+/u);
   const pid = Number(/app: block in (\d+)/u.exec(supervised.log)?.[1]);
-  await killSupervisor(supervised);
+  await supervised.kill();
   await supervised.restart();
   const load = supervised.load({ clients: 6, requests: 200 });
   expect((await load.finished()).failed, load.describe()).toBe(0);
