@@ -87,7 +87,7 @@ export class RequestInput implements InputStream {
   /** The peer has sent all it has. */
   end(): void {
     if (this.#isEnded || this.#error !== undefined) return;
-    if (this.#expected === undefined) this.#finish();
+    if (this.#expected === undefined || this.#isClosed) this.#finish(); // a closed one has dropped what came
     else this.fail(new InputTruncatedError(this.#expected, this.#received));
     this.#notify();
   }

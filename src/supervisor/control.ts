@@ -199,8 +199,8 @@ export class ControlServer {
   readonly #http: HttpServer;
   /** Answers that are still owed. */
   readonly #owed = new Set<ServerResponse>();
-  /** Servers on the files that were made after somebody had removed the first. */
-  readonly #more: Server[] = [];
+  /** What listens: another one each time that the file is made again, as the path of a listening socket cannot change. */
+  #listener: Server;
   #file: FileIdentity | undefined;
   #watch: NodeJS.Timeout | undefined;
   #onSettled: () => void = () => {};
@@ -216,16 +216,16 @@ export class ControlServer {
       connectionsCheckingInterval: checkIntervalMs,
       maxHeaderSize: maxHeaderBytes,
     });
-    this.#http.maxConnections = maxConnections;
     this.#http.on("request", (request, response) => void this.#serve(request, response));
     this.#http.on("clientError", (error: Error, socket: Socket) => this.#refuse(error, socket));
+    this.#http.emit("listening"); // it does not listen itself; with this event Node begins to watch over its timeouts
+    this.#listener = this.#createListener();
   }
 
   /** Opens the socket and answers on it. Throws BootError, with the pid when another daemon answers there. */
   static async open(path: string, controlled: Controlled, log: Log): Promise<ControlServer> {
     const server = new ControlServer(path, controlled, log);
-    server.#file = await takePlace(server.#http, path);
-    server.#http.on("error", (error) => log.warn({ err: error }, "accepting on the control socket failed"));
+    server.#file = await takePlace(server.#listener, path);
     server.#watch = setInterval(() => void server.#checkFile(), watchIntervalMs).unref();
     return server;
   }
@@ -238,12 +238,19 @@ export class ControlServer {
     this.#isClosing = true;
     clearInterval(this.#watch);
     this.#removeFile();
+    this.#listener.close();
     this.#http.close();
-    for (const server of this.#more) server.close();
     if (!(await this.#isSettled(deadlineMs))) {
       for (const response of this.#owed) reply(response, 503, { ok: false, message: "the daemon stops" });
       await this.#isSettled(closeDeadlineMs);
     }
+  }
+
+  #createListener(): Server {
+    const listener = createServer({ allowHalfOpen: true }, (socket) => this.#http.emit("connection", socket));
+    listener.maxConnections = maxConnections;
+    listener.on("error", (error) => this.#log.warn({ err: error }, "accepting on the control socket failed"));
+    return listener;
   }
 
   /** Whether every answer was written before the deadline. */
@@ -277,18 +284,17 @@ export class ControlServer {
     const found = lstatSync(this.path, { throwIfNoEntry: false });
     if (isSame(found, this.#file)) return;
     clearInterval(this.#watch);
-    const server = createServer({ allowHalfOpen: true }, (socket) => this.#http.emit("connection", socket));
+    const listener = this.#createListener();
     try {
       if (found !== undefined) throw new BootError("another file is in its place");
-      const file = await takePlace(server, this.path);
-      this.#more.push(server);
-      this.#file = file;
+      this.#file = await takePlace(listener, this.path);
+      this.#listener.close();
+      this.#listener = listener;
       if (this.#isClosing) {
         this.#removeFile();
-        server.close();
+        listener.close();
         return;
       }
-      server.on("error", (error) => this.#log.warn({ err: error }, "accepting on the control socket failed"));
       this.#watch = setInterval(() => void this.#checkFile(), watchIntervalMs).unref();
       this.#log.warn({ path: this.path }, "the control socket was removed and is made again");
     } catch (error) {

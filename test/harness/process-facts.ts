@@ -46,19 +46,23 @@ export function stateOf(pid: number): string {
   return statOf(pid)[0] ?? "";
 }
 
-/** Whether a process is over: gone, or a zombie whose descriptors are closed. */
+/** Whether a process has ended with all of its threads: its descriptors are closed with the last of them, not the first. */
 export function hasEnded(pid: number): boolean {
-  return ["", "Z", "X"].includes(stateOf(pid));
+  if (stateOf(pid) === "") return true;
+  return ["Z", "X"].includes(stateOf(pid)) && threadsOf(pid).length <= 1;
+}
+
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
 }
 
 /** The kernel functions in which the threads of a process wait, one for each thread; "0" for one that runs. */
 export function waitsOf(pid: number): string[] {
-  let threads: string[];
-  try {
-    threads = readdirSync(`/proc/${pid}/task`);
-  } catch {
-    return [];
-  }
+  const threads = threadsOf(pid);
   return threads.map((thread) => read(`/proc/${pid}/task/${thread}/wchan`).trim());
 }
 

@@ -71,11 +71,9 @@ Alias "/app" "${wrapper}"
 }, 60_000);
 
 afterAll(async () => {
-  try {
-    await workspace.close();
-  } finally {
-    if (isMounted) execFileSync("umount", [small]);
-  }
+  // Lazily: Apache and its process still run, and the workspace removes the folder with all that is in it.
+  if (isMounted) execFileSync("umount", ["--lazy", small]);
+  await workspace.close();
 }, 60_000);
 
 const text = async (target: string): Promise<string> => (await apache.request(`/app${target}`)).body.toString("latin1");
@@ -105,8 +103,8 @@ test("a full disk under the temporary file fails that upload only, leaves nothin
   const freeBefore = (await statfs(small)).bfree;
   for (let turn = 0; turn < 3; turn += 1) {
     const failed = await upload(20_000_000, 3_000_000);
-    // 500 or 507 when nothing was sent yet; else it is a broken transfer, never a whole one.
-    expect(failed.status === 500 || failed.status === 507 || !failed.complete, JSON.stringify(failed)).toBe(true);
+    // An error page when nothing was sent yet; else the body lacks its end: mod_fcgid hides from the client that it broke.
+    if (failed.status !== 500 && failed.status !== 507) expect(failed.end).not.toContain("read ");
     expect(Number(await text("/pid"))).toBe(pid);
   }
   expect(isRunning(pid)).toBe(true);
