@@ -47,6 +47,9 @@ export function daemonCommand({ site, folder, logLevel }: DaemonPlan): string[] 
     `${folder}/${serverRootNames.cache}`,
     "--log-level",
     logLevel,
+    // Its processes name the server root: apachectl knows them by it.
+    "--process-title",
+    `tsgi: ${folder}`,
     "--reload",
   ];
   if (target.kind === "application") command.push("--mount-point", site.mountPoint === "" ? "/" : site.mountPoint);

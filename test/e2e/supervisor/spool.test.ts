@@ -19,6 +19,7 @@ let isMounted = false;
 beforeAll(async () => {
   workspace = await Workspace.open();
   workspace.expectLog(
+    /the request body cannot be spooled: ENOSPC/u,
     /mod_fcgid: stderr: /u,
     /AH01075|mod_fcgid: (?:error|can't|read data|ap_pass_brigade)/u,
     /Premature end|End of script/u,
