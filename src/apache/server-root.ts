@@ -198,7 +198,7 @@ function cgiWorkers(mpm: Mpm): Directive[] {
   if (mpm === "prefork") return [line("MaxRequestWorkers", [maxCgiRequests], why)];
   return [
     line("StartServers", [1]),
-    line("ServerLimit", [1]),
+    line("ServerLimit", [4], "Places for processes that end their last requests after a graceful restart."),
     line("ThreadsPerChild", [maxCgiRequests]),
     line("MaxRequestWorkers", [maxCgiRequests], why),
     line("MinSpareThreads", [1]),

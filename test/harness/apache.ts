@@ -124,10 +124,11 @@ function configuration(options: ApacheOptions, root: string, port: number): stri
   // mod_cgi forks: it belongs to prefork, and its children can crash as they stop under a threaded MPM.
   const isForking = options.modules?.includes("cgi") === true;
   const modules = [isForking ? "mpm_prefork" : "mpm_event", ...baseModules, ...(options.modules ?? [])];
+  // One process serves; the other places are for those that end their last requests after a graceful restart.
   const processes = isForking
     ? `StartServers 4\nServerLimit 64\nMaxRequestWorkers 64`
     : `StartServers 1
-ServerLimit 1
+ServerLimit 4
 ThreadLimit ${threads}
 ThreadsPerChild ${threads}
 MaxRequestWorkers ${threads}
