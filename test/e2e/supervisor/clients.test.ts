@@ -111,6 +111,7 @@ test("hundreds of clients that go away before, during and after the head leave n
     expectLog,
   });
   const load = supervised.load({ clients: 4, pauseMs: 3 });
+  supervised.expectClients(20);
   const targets = ["/hello", "/load/slow?x-1", "/download?3000000", "/stream-until-abort?gone", "/throw-early"];
   const round = async (count: number): Promise<void> => {
     for (let start = 0; start < count; start += 20) {
