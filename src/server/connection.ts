@@ -10,6 +10,7 @@ import { ClientGoneError, messageOf } from "../errors.ts";
 import type { FcgiEvent, FcgiLimits } from "../fastcgi/connection.ts";
 import { FcgiConnection } from "../fastcgi/connection.ts";
 import type { Admission, Waiter } from "./admission.ts";
+import { ConnectionTimers } from "./connection-timers.ts";
 import type { Service } from "./dispatch.ts";
 import { whenDrained } from "./drained.ts";
 import type { HandOver } from "./fastcgi-server.ts";
@@ -43,8 +44,6 @@ export interface ConnectionOptions {
   readonly onClose: (connection: SocketConnection) => void;
 }
 
-/** How long a peer may take to close its side after we closed ours, ms. */
-const lingerMs = 5000;
 const nothing = Buffer.alloc(0);
 
 /** Whether what comes next may begin a request: it has its turn, waits for it, or is refused with a 503. */
@@ -55,8 +54,7 @@ export class SocketConnection implements RequestHost, Waiter {
   readonly #options: ConnectionOptions;
   readonly #codec: FcgiConnection;
   #request: FcgiRequest | undefined;
-  #paramsTimer: NodeJS.Timeout | undefined;
-  #lingerTimer: NodeJS.Timeout | undefined;
+  readonly #timers = new ConnectionTimers();
   #isReadingParams = false;
   #isInputPaused = false;
   #isFlooded = false;
@@ -178,7 +176,7 @@ export class SocketConnection implements RequestHost, Waiter {
     this.#isParsing = true;
     for (const event of events) this.#handle(event);
     this.#isParsing = false;
-    if (this.#isReadingParams && this.#paramsTimer === undefined) this.#startParamsTimer();
+    if (this.#isReadingParams) this.#startParamsTimer();
     this.#settle();
   }
 
@@ -305,8 +303,7 @@ export class SocketConnection implements RequestHost, Waiter {
 
   #closed(): void {
     this.#isClosing = true;
-    this.#stopParamsTimer();
-    clearTimeout(this.#lingerTimer);
+    this.#timers.stop();
     this.#takeRequest()?.abort(new ClientGoneError());
     this.#giveTurnBack();
     this.#options.onClose(this);
@@ -381,26 +378,20 @@ export class SocketConnection implements RequestHost, Waiter {
     this.#stopParamsTimer();
     this.#socket.end();
     this.#socket.resume();
-    this.#startLinger();
-  }
-
-  #startLinger(): void {
-    if (this.#socket.destroyed) return;
-    this.#lingerTimer = setTimeout(() => this.#socket.destroy(), lingerMs);
+    if (!this.#socket.destroyed) this.#timers.startLinger(() => this.#socket.destroy());
   }
 
   #startParamsTimer(): void {
     const { paramsTimeoutMs, service } = this.#options;
-    this.#paramsTimer = setTimeout(() => {
+    this.#timers.startParams(paramsTimeoutMs, () => {
       service.log.warn({ paramsTimeoutMs }, "FastCGI peer dropped: PARAMS did not end in time");
       this.#socket.destroy();
-    }, paramsTimeoutMs);
+    });
   }
 
   #stopParamsTimer(): void {
     this.#isReadingParams = false;
-    clearTimeout(this.#paramsTimer);
-    this.#paramsTimer = undefined;
+    this.#timers.stopParams();
   }
 }
 

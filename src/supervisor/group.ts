@@ -6,12 +6,13 @@ import type { GroupConfig } from "../config/groups.ts";
 import { formatListenAddress } from "../config/address.ts";
 import type { ListenAddress } from "../config/address.ts";
 import { BootError } from "../errors.ts";
-import { signatureOf } from "../loader/watch.ts";
 import type { Log } from "../spec.ts";
 import type { SocketAccess } from "../server/listen.ts";
 import { createPeerCheck } from "../server/listen.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
 import { Backoff, healthyMs } from "./backoff.ts";
+import { BootFailures } from "./boot-failures.ts";
+import { carryOut } from "./command.ts";
 import type { ReloadOutcome } from "./control.ts";
 import type { ExitCause } from "./exit-cause.ts";
 import { environmentOf, nodeFlagsOf, policyOf, runAsOf, socketAccessOf, workerConfigOf } from "./group-setup.ts";
@@ -23,7 +24,9 @@ import { plan, reliefFor } from "./plan.ts";
 import { Relief } from "./relief.ts";
 import { Reloads } from "./reloads.ts";
 import type { RunAs } from "./run-as.ts";
-import type { BootErrorStatus, GroupState, GroupStatus } from "./status.ts";
+import { SocketGuard } from "./socket-guard.ts";
+import type { GroupState, GroupStatus } from "./status.ts";
+import { Totals } from "./totals.ts";
 import { WorkerHandle } from "./worker-handle.ts";
 
 export interface GroupOptions {
@@ -51,6 +54,14 @@ function jittered(limit: number): number {
   return limit === 0 ? 0 : Math.round(limit * (1 + jitter * Math.random()));
 }
 
+/** Whether the next worker has to wait for this end of one. */
+function isForBackoff(worker: WorkerHandle, cause: ExitCause["cause"], servedMs: number): boolean {
+  // Replaced as soon as they serve, workers would be replaced for ever: these pause as crashes do.
+  const isTooSoon = servedMs < healthyMs && (cause === "uncaught-error" || cause === "memory-limit");
+  // To block takes longer than any pause, and a kill from outside says nothing of the application.
+  return isTooSoon || (!worker.isExpected && cause !== "signal" && cause !== "blocked");
+}
+
 export class ProcessGroup {
   readonly name: string;
   /** Settles when the first generation serves; rejects with BootError when a worker of it could not boot. */
@@ -67,20 +78,17 @@ export class ProcessGroup {
   readonly #intake: Intake;
   readonly #relief: Relief;
   readonly #restarts: Record<string, number> = {};
-  /** What workers that are gone had counted. */
-  readonly #past = { served: 0, shed: 0, timedOut: 0 };
+  readonly #totals = new Totals();
   #listener: Listener | undefined;
+  #guard: SocketGuard | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #awakeSinceMs = performance.now();
   #lastTickMs = performance.now();
   #nextLookMs = 0;
   #isStopping = false;
   #isWhole = true;
-  #lastBootError: BootErrorStatus | undefined;
-  /** The files of a broken application, as they were. */
-  #brokenFiles = new Map<string, string>();
+  readonly #bootFailures = new BootFailures();
   #lastChange = "";
-  #isSocketReplaced = false;
   #settleStarted: { readonly resolve: () => void; readonly reject: (error: Error) => void };
   #onEmpty: (() => void) | undefined;
 
@@ -115,6 +123,7 @@ export class ProcessGroup {
       log: this.#log,
       onConnection: this.#intake.accepted,
     });
+    this.#guard = new SocketGuard(this.#listener, this.#access, this.#log);
   }
 
   get address(): ListenAddress {
@@ -165,8 +174,8 @@ export class ProcessGroup {
   get status(): GroupStatus {
     const { config } = this.#options;
     const workers = [...this.#workers.values()];
-    const sum = (count: (worker: WorkerHandle) => number): number =>
-      workers.reduce((total, worker) => total + count(worker), 0);
+    const totals = this.#totals.with(workers);
+    const waiting = workers.reduce((sum, { pulse }) => sum + pulse.waiting, this.#intake.waiting);
     return {
       name: this.name,
       listen: formatListenAddress(this.address),
@@ -174,14 +183,13 @@ export class ProcessGroup {
       generation: this.#reloads.established,
       processes: config.processes,
       workers: workers.map((worker) => worker.statusIn(this.name)),
-      queue: { waiting: this.#intake.waiting + sum(({ pulse }) => pulse.waiting), limit: config.queueLimit },
-      served: this.#past.served + sum(({ pulse }) => pulse.served),
-      shed: this.#past.shed + this.#intake.shed + sum(({ pulse }) => pulse.shed),
-      timedOut: this.#past.timedOut + sum(({ pulse }) => pulse.timedOut),
+      queue: { waiting, limit: config.queueLimit },
+      ...totals,
+      shed: totals.shed + this.#intake.shed,
       handedOver: this.#intake.handedOver,
       restarts: this.#restarts,
       reloads: this.#reloads.counts,
-      lastBootError: this.#lastBootError ?? null,
+      lastBootError: this.#bootFailures.last ?? null,
     };
   }
 
@@ -218,7 +226,7 @@ export class ProcessGroup {
     const draining = [...this.#workers.values()].filter(({ state }) => state === "draining").length;
     if (!this.#isStopping && draining < 2 * this.#policy.processes && this.#reloads.begin()) {
       this.#backoff.reset();
-      this.#brokenFiles.clear();
+      this.#bootFailures.forgetFiles();
     }
     const now = performance.now();
     for (const action of plan(this.#view(), this.#policy, now)) this.#apply(action, now);
@@ -253,35 +261,11 @@ export class ProcessGroup {
       case "serve":
       case "retire":
       case "drain":
-      case "kill":
-        this.#command(action, now);
-    }
-  }
-
-  #command(action: Exclude<Action, { readonly type: "start" | "establish" }>, now: number): void {
-    const worker = this.#workers.get(action.id);
-    if (worker === undefined) return;
-    const fields = { group: this.name, worker: worker.pid };
-    switch (action.type) {
-      case "serve":
-        worker.serve(this.#listener?.handle);
-        break;
-      case "retire":
-        this.#log.info({ ...fields, cause: action.cause }, "the worker will be replaced");
-        worker.retire(action.cause);
-        break;
-      case "drain":
-        worker.intended ??= "reload";
-        worker.drain(action.deadlineMs, action.handsOver);
-        break;
-      case "kill":
-        // One that is not wanted any more before it served is nobody's trouble.
-        this.#log[action.cause === "reload" ? "debug" : "warn"](
-          { ...fields, cause: action.cause, silentMs: Math.round(now - worker.silentSinceMs) },
-          "the worker is killed",
-        );
-        worker.kill(action.cause);
-        break;
+      case "kill": {
+        const worker = this.#workers.get(action.id);
+        if (worker === undefined) return;
+        carryOut(action, worker, { group: this.name, handle: this.#listener?.handle, log: this.#log, now });
+      }
     }
   }
 
@@ -352,9 +336,7 @@ export class ProcessGroup {
 
   readonly #ended = (worker: WorkerHandle, exit: ExitCause): void => {
     this.#workers.delete(worker.id);
-    this.#past.served += worker.pulse.served;
-    this.#past.shed += worker.pulse.shed;
-    this.#past.timedOut += worker.pulse.timedOut;
+    this.#totals.keep(worker);
     if (this.#isStopping) {
       if (this.#workers.size === 0) this.#onEmpty?.();
       return;
@@ -364,11 +346,7 @@ export class ProcessGroup {
     if (worker.hasBooted) {
       const now = performance.now();
       const servedMs = now - (worker.servingSinceMs ?? now);
-      // Replaced as soon as they serve, workers would be replaced for ever: these pause as crashes do.
-      const isTooSoon = servedMs < healthyMs && (exit.cause === "uncaught-error" || exit.cause === "memory-limit");
-      // To block takes longer than any pause, and a kill from outside says nothing of the application.
-      const isCrash = !worker.isExpected && exit.cause !== "signal" && exit.cause !== "blocked";
-      if (isCrash || isTooSoon) this.#backoff.crashed(now, servedMs, Math.random());
+      if (isForBackoff(worker, exit.cause, servedMs)) this.#backoff.crashed(now, servedMs, Math.random());
       if (worker.isExpected) this.#log.info(fields, "the worker has ended");
       else this.#log.error(fields, "the worker has ended: it will be replaced");
     } else if (worker.generation === this.#reloads.wanted) this.#bootFailed(worker, exit);
@@ -378,8 +356,7 @@ export class ProcessGroup {
   #bootFailed(worker: WorkerHandle, exit: ExitCause): void {
     const { generation, bootFailure } = worker;
     const message = bootFailure?.message ?? `a worker could not start: ${exit.text}`;
-    this.#lastBootError = { message, at: new Date().toISOString(), generation };
-    this.#brokenFiles = new Map(bootFailure?.files.map((file) => [file, signatureOf(file)]));
+    this.#bootFailures.add({ message, generation, files: bootFailure?.files ?? [] });
     const isServing = [...this.#workers.values()].some(
       (other) => other.generation === generation && other.state === "serving",
     );
@@ -399,34 +376,16 @@ export class ProcessGroup {
 
   /** A look at files: whether a broken application was mended, and whether the socket is still where it was. */
   async #look(): Promise<void> {
-    const mended = [...this.#brokenFiles].find(([file, signature]) => signatureOf(file) !== signature);
-    if (mended !== undefined) {
-      this.#brokenFiles.clear();
+    if (this.#bootFailures.isMended()) {
+      this.#bootFailures.forgetFiles();
       this.#backoff.reset();
       const isServing = [...this.#workers.values()].some(({ state }) => state === "serving");
       if (isServing && this.#options.followsFiles) void this.reload();
     }
-    const listener = this.#listener;
-    const state = listener?.fileState ?? "in-place";
-    if (state === "replaced" && !this.#isSocketReplaced) {
-      this.#log.error(
-        { listen: formatListenAddress(this.address) },
-        "something else is where the socket was: it is left alone",
-      );
-    }
-    this.#isSocketReplaced = state === "replaced";
-    if (state !== "absent" || listener === undefined) return;
-    try {
-      await listener.reopen(this.#access);
-      this.#log.warn(
-        { listen: formatListenAddress(this.address) },
-        "the socket's file was gone: it has been made anew",
-      );
-      for (const worker of this.#workers.values()) {
-        if (worker.state === "serving" || worker.state === "retiring") worker.send({ type: "serve" }, listener.handle);
-      }
-    } catch (error) {
-      this.#log.error({ err: error }, "the socket's file is gone and cannot be made anew");
+    if ((await this.#guard?.look()) !== true) return;
+    for (const worker of this.#workers.values()) {
+      if (worker.state === "serving" || worker.state === "retiring")
+        worker.send({ type: "serve" }, this.#listener?.handle);
     }
   }
 }
