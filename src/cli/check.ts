@@ -3,13 +3,13 @@
 import type { Command } from "commander";
 import type { SettingName } from "../config/settings.ts";
 import { loadApplication, parseAppReference } from "../loader/load.ts";
-import { addSettings, readConfig } from "./options.ts";
+import { addSettings, readSettings } from "./options.ts";
 import { reserveStdout } from "./stdout.ts";
 
-const names = ["cacheDir"] as const satisfies readonly SettingName[];
+const names = ["configFile", "cacheDir"] as const satisfies readonly SettingName[];
 
 async function run(app: string, command: Command): Promise<number> {
-  const { cacheDir } = readConfig(command, names);
+  const { cacheDir } = await readSettings(command, names);
   const print = reserveStdout();
   const found = await loadApplication(parseAppReference(app, process.cwd()), { cacheDir });
   const files = found.inputs.length === 1 ? "1 file" : `${found.inputs.length} files`;

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import type { ServerConfig } from "../config/groups.ts";
-import type { SettingName } from "../config/settings.ts";
+import { daemonSettings } from "../config/settings.ts";
 import { createLog } from "../log.ts";
 import { activatedSockets, socketsOfGroups } from "../supervisor/activation.ts";
 import { addSettings } from "./options.ts";
@@ -11,47 +11,6 @@ import { StopRequest } from "./signals.ts";
 import { findScriptFile, parseAppReference } from "../loader/load.ts";
 import { realFolder } from "./target.ts";
 import { packageVersion } from "./version.ts";
-
-const names = [
-  "configFile",
-  "listen",
-  "socketMode",
-  "socketGroup",
-  "allow",
-  "scriptRoot",
-  "mountPoint",
-  "cacheDir",
-  "processes",
-  "maxConcurrency",
-  "queueLimit",
-  "queueTimeoutMs",
-  "requestTimeoutMs",
-  "deadlockTimeoutMs",
-  "startupTimeoutMs",
-  "gracefulTimeoutMs",
-  "shutdownTimeoutMs",
-  "maximumRequests",
-  "restartIntervalMs",
-  "inactivityTimeoutMs",
-  "ignoreActivity",
-  "memoryLimitBytes",
-  "maxOldSpaceSize",
-  "nodeOptions",
-  "user",
-  "group",
-  "umask",
-  "home",
-  "processTitle",
-  "reload",
-  "touchFile",
-  "control",
-  "pidFile",
-  "maxParamsBytes",
-  "maxConnections",
-  "paramsTimeoutMs",
-  "idleTimeoutMs",
-  "logLevel",
-] as const satisfies readonly SettingName[];
 
 /** Sockets that a service manager opened take the place of the groups' own. Throws BootError. */
 function withActivatedSockets(config: ServerConfig): ServerConfig {
@@ -85,7 +44,7 @@ function reloadOnSignals(reload: () => Promise<unknown>): void {
 async function run(app: string | undefined, command: Command): Promise<number> {
   // A terminal that closes ends what was started in it; without one SIGHUP means reload.
   const stop = new StopRequest(process.stdin.isTTY ? [] : ["SIGHUP"]);
-  const config = withActivatedSockets(await readServerConfig(command, names, app));
+  const config = withActivatedSockets(await readServerConfig(command, daemonSettings, app));
   checkApplications(config);
   if (command.opts<{ withParent?: boolean }>().withParent === true) {
     process.stdin.on("close", () => stop.ask("SIGTERM")).resume();
@@ -118,7 +77,7 @@ export function configure(command: Command): void {
     "[app]",
     "application (file.ts or file.ts#export), or a folder whose scripts are chosen per request",
   );
-  addSettings(command, names)
+  addSettings(command, daemonSettings)
     .option("--with-parent", "stop when standard input closes, as it does when the parent process dies")
     .addHelpText("after", "\nExample:\n  $ tsgi daemon app.ts --listen unix:/run/tsgi/app.sock --socket-group www-data")
     .action(async (app: string | undefined) => {

@@ -3,14 +3,21 @@
 import type { Command } from "commander";
 import type { SettingName } from "../config/settings.ts";
 import { createLog } from "../log.ts";
-import { addSettings, readConfig } from "./options.ts";
+import { addSettings, readSettings } from "./options.ts";
 import { StopRequest } from "./signals.ts";
 import { describeTarget, serverTarget, siteTarget } from "./target.ts";
 
-const names = ["host", "port", "mountPoint", "cacheDir", "logLevel"] as const satisfies readonly SettingName[];
+const names = [
+  "configFile",
+  "host",
+  "port",
+  "mountPoint",
+  "cacheDir",
+  "logLevel",
+] as const satisfies readonly SettingName[];
 
 async function run(app: string, command: Command): Promise<number> {
-  const config = readConfig(command, names);
+  const config = await readSettings(command, names);
   const target = siteTarget(app, undefined);
   const stop = new StopRequest();
   const log = createLog({ level: config.logLevel, isPretty: true });

@@ -8,7 +8,6 @@ import { loadConfig, resolveConfig } from "../config/load.ts";
 import type { Setting } from "../config/setting.ts";
 import type { Config, SettingName } from "../config/settings.ts";
 import { settings } from "../config/settings.ts";
-import { ConfigError } from "../errors.ts";
 import { readConfigFile } from "./config-file.ts";
 
 function optionFor(name: SettingName): Option {
@@ -40,11 +39,6 @@ export function givenSettings(command: Command, names: readonly SettingName[]): 
   return { flags: Object.fromEntries(flags), env: process.env, names };
 }
 
-/** The Config for what commander parsed and the environment. Throws ConfigError. */
-export function readConfig(command: Command, names: readonly SettingName[]): Config {
-  return loadConfig(givenSettings(command, names));
-}
-
 /**
  * The configuration file of a command that has "configFile" among its settings: the one that is named, or that of the working
  * folder. Throws ConfigError, and BootError or LoadError for a file that cannot be read.
@@ -57,12 +51,9 @@ export async function findConfigFile({ flags, env, names }: ConfigSources): Prom
   return await readConfigFile({ named, folder: process.cwd(), cacheDir });
 }
 
-/** As readConfig, with the top level of the configuration file below flags and environment. Throws ConfigError. */
+/** The Config of flags, environment and the top level of the configuration file, in this order. Throws ConfigError. */
 export async function readSettings(command: Command, names: readonly SettingName[]): Promise<Config> {
   const given = givenSettings(command, names);
   const file = await findConfigFile(given);
-  const { config, issues } = resolveConfig({ ...given, file: file?.top.values });
-  const all = [...(file?.issues ?? []), ...issues];
-  if (all.length > 0) throw new ConfigError(all);
-  return config;
+  return loadConfig({ ...given, file: file?.top.values }, file?.issues);
 }

@@ -5,10 +5,11 @@ import type { Command } from "commander";
 import type { Config, SettingName } from "../config/settings.ts";
 import type { PrivateServer } from "../server/httpd/root.ts";
 import { programFiles } from "../server/httpd/programs.ts";
-import { readConfig } from "./options.ts";
+import { readSettings } from "./options.ts";
 import { realFolder, siteTarget } from "./target.ts";
 
 export const serverSettings = [
+  "configFile",
   "mode",
   "host",
   "port",
@@ -27,8 +28,8 @@ export interface RequestedServer {
 }
 
 /** Throws ConfigError, and BootError or LoadError for an application or folder that is not there. */
-export function readServer(app: string, command: Command): RequestedServer {
-  const config = readConfig(command, serverSettings);
+export async function readServer(app: string, command: Command): Promise<RequestedServer> {
+  const config = await readSettings(command, serverSettings);
   const { mode, host, logLevel, hasAccessLog, documentRoot, serverRoot, httpd, modulesDir } = config;
   const server = {
     site: {

@@ -6,10 +6,10 @@ import type { SettingName } from "../config/settings.ts";
 import { BootError, ConfigError, messageOf } from "../errors.ts";
 import { loadApplication, parseAppReference } from "../loader/load.ts";
 import type { HeaderList, Log } from "../spec.ts";
-import { addSettings, readConfig } from "./options.ts";
+import { addSettings, readSettings } from "./options.ts";
 import { reserveStdout } from "./stdout.ts";
 
-const names = ["mountPoint", "cacheDir"] as const satisfies readonly SettingName[];
+const names = ["configFile", "mountPoint", "cacheDir"] as const satisfies readonly SettingName[];
 
 interface RequestOptions {
   readonly header: readonly string[];
@@ -79,7 +79,7 @@ async function run(
   command: Command,
 ): Promise<number> {
   const [app, first, second] = words;
-  const { mountPoint, cacheDir } = readConfig(command, names);
+  const { mountPoint, cacheDir } = await readSettings(command, names);
   const { header, data } = command.opts<RequestOptions>();
   const headers = parseHeaders(header);
   const { method, url } = urlAndMethod(first, second, data !== undefined);

@@ -12,7 +12,7 @@ import { addSettings } from "./options.ts";
 import { readServer, serverSettings, urlOf } from "./private-server.ts";
 
 async function run(app: string, command: Command): Promise<number> {
-  const { server, config } = readServer(app, command);
+  const { server, config } = await readServer(app, command);
   const folder = server.folder ?? mkdtempSync(join(tmpdir(), "tsgi-server-"));
   try {
     const root = await ServerRoot.create({ ...server, folder });

@@ -27,7 +27,7 @@ async function serve(foreground: Foreground, requested: RequestedServer, stop: S
 }
 
 async function run(app: string, command: Command): Promise<number> {
-  const requested = readServer(app, command);
+  const requested = await readServer(app, command);
   const stop = new StopRequest();
   const foreground = new Foreground(await ServerRoot.create(requested.server));
   void stop.askedAgain.then(() => foreground.kill());

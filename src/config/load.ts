@@ -66,9 +66,9 @@ export function resolveConfig(sources: ConfigSources): ConfigOutcome {
   return { config: Object.freeze(Object.fromEntries(values) as Config), issues };
 }
 
-/** Throws ConfigError with a sentence for every value that cannot be used. */
-export function loadConfig(sources: ConfigSources): Config {
+/** Throws ConfigError with a sentence for every value that cannot be used, after those that are `known` already. */
+export function loadConfig(sources: ConfigSources, known: readonly string[] = []): Config {
   const { config, issues } = resolveConfig(sources);
-  if (issues.length > 0) throw new ConfigError(issues);
+  if (known.length + issues.length > 0) throw new ConfigError([...known, ...issues]);
   return config;
 }
