@@ -295,6 +295,8 @@ export class ProcessGroup {
         break;
       case "boot-failed":
         worker.kill("boot-failed");
+        // Before the next step, which would start another one at once: the pause begins now.
+        if (worker.generation === this.#reloads.wanted) this.#bootFailed(worker, message.message, message.files);
         break;
       case "connection":
         if (handle !== undefined) this.#intake.givenBack({ handle, bytes: message.bytes });
@@ -349,14 +351,14 @@ export class ProcessGroup {
       if (isForBackoff(worker, exit.cause, servedMs)) this.#backoff.crashed(now, servedMs, Math.random());
       if (worker.isExpected) this.#log.info(fields, "the worker has ended");
       else this.#log.error(fields, "the worker has ended: it will be replaced");
-    } else if (worker.generation === this.#reloads.wanted) this.#bootFailed(worker, exit);
+    } else if (worker.generation === this.#reloads.wanted && worker.bootFailure === undefined) {
+      this.#bootFailed(worker, `a worker could not start: ${exit.text}`, []);
+    }
     this.#step();
   };
 
-  #bootFailed(worker: WorkerHandle, exit: ExitCause): void {
-    const { generation, bootFailure } = worker;
-    const message = bootFailure?.message ?? `a worker could not start: ${exit.text}`;
-    this.#bootFailures.add({ message, generation, files: bootFailure?.files ?? [] });
+  #bootFailed({ generation }: WorkerHandle, message: string, files: readonly string[]): void {
+    this.#bootFailures.add({ message, generation, files });
     const isServing = [...this.#workers.values()].some(
       (other) => other.generation === generation && other.state === "serving",
     );

@@ -66,12 +66,15 @@ export class Intake {
 
   /** Follows the plan. `silentSinceMs` is when a worker was last known to accept. */
   set(mode: ReliefMode, listener: Listener, silentSinceMs: number): void {
-    if (mode === this.#mode) return;
     const { relief, log } = this.#options;
+    if (mode === this.#mode) {
+      if (mode === "off" && relief.waiting > 0 && this.#leastLoaded() !== undefined) this.#release();
+      return;
+    }
     const before = this.#mode;
     this.#mode = mode;
     if (mode === "off") {
-      relief.release((held) => this.#place(held, performance.now()));
+      this.#release();
       return;
     }
     if (mode === "refuse") relief.refuse();
@@ -82,19 +85,25 @@ export class Intake {
     void listener.accept();
   }
 
+  #release(): void {
+    this.#options.relief.release((held) => this.#place(held, performance.now()));
+  }
+
   #place(held: Held, sinceMs: number): void {
     const worker = this.#mode === "off" ? this.#leastLoaded() : undefined;
     if (worker === undefined) this.#options.relief.hold(held, sinceMs);
     else worker.give(held.handle, held.bytes, () => this.#place(held, sinceMs));
   }
 
+  /** Of those that serve and are heard of; of those that are being replaced only where there is no other. */
   #leastLoaded(): WorkerHandle | undefined {
     const now = performance.now();
-    let best: WorkerHandle | undefined;
-    for (const worker of this.#options.workers()) {
-      const isTaking = worker.state === "serving" && now - worker.silentSinceMs < unresponsiveMs;
-      if (isTaking && (best === undefined || worker.load < best.load)) best = worker;
-    }
-    return best;
+    const heard = [...this.#options.workers()].filter((worker) => now - worker.silentSinceMs < unresponsiveMs);
+    const serving = heard.filter(({ state }) => state === "serving");
+    const taking = serving.length > 0 ? serving : heard.filter(({ state }) => state === "retiring");
+    return taking.reduce<WorkerHandle | undefined>(
+      (best, worker) => (best === undefined || worker.load < best.load ? worker : best),
+      undefined,
+    );
   }
 }

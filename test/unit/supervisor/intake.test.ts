@@ -1,0 +1,94 @@
+// Where connections go that no worker accepted.
+import { expect, test } from "vitest";
+import { createLog } from "../../../src/log.ts";
+import type { SocketHandle } from "../../../src/server/socket-handle.ts";
+import { Intake } from "../../../src/supervisor/intake.ts";
+import type { Listener } from "../../../src/supervisor/listener.ts";
+import type { WorkerState } from "../../../src/supervisor/plan.ts";
+import type { Held } from "../../../src/supervisor/relief.ts";
+import { Relief } from "../../../src/supervisor/relief.ts";
+import type { WorkerHandle } from "../../../src/supervisor/worker-handle.ts";
+
+const log = createLog({ level: "silent" });
+
+class FakeWorker {
+  readonly given: SocketHandle[] = [];
+  state: WorkerState;
+  silentSinceMs: number;
+  load: number;
+
+  constructor(state: WorkerState, { isSilent = false, load = 0 } = {}) {
+    this.state = state;
+    this.load = load;
+    this.silentSinceMs = isSilent ? -Infinity : Infinity;
+  }
+
+  give(handle: SocketHandle): void {
+    this.given.push(handle);
+  }
+}
+
+const listener = { isAccepting: true } as unknown as Listener;
+
+function held(): Held {
+  return { handle: { close: () => {} }, bytes: undefined };
+}
+
+function intakeOf(...workers: FakeWorker[]): Intake {
+  const relief = new Relief({
+    queueLimit: 10,
+    queueTimeoutMs: 60_000,
+    maxParamsBytes: 1000,
+    paramsTimeoutMs: 1000,
+    log,
+  });
+  const intake = new Intake({
+    relief,
+    workers: () => workers as unknown as WorkerHandle[],
+    isAllowed: () => true,
+    log,
+  });
+  intake.set("off", listener, 0);
+  return intake;
+}
+
+test("the serving worker with the fewest connections gets it", () => {
+  const [full, free] = [new FakeWorker("serving", { load: 3 }), new FakeWorker("serving", { load: 1 })];
+  const intake = intakeOf(full, free);
+  const connection = held();
+  intake.givenBack(connection);
+  expect(full.given).toEqual([]);
+  expect(free.given).toEqual([connection.handle]);
+  expect(intake).toMatchObject({ waiting: 0, handedOver: 1 });
+});
+
+test("one that is being replaced gets it only where no other serves", () => {
+  const [retiring, serving] = [new FakeWorker("retiring"), new FakeWorker("serving", { load: 9 })];
+  intakeOf(retiring, serving).givenBack(held());
+  expect([retiring.given.length, serving.given.length]).toEqual([0, 1]);
+  intakeOf(retiring, new FakeWorker("booting"), new FakeWorker("draining")).givenBack(held());
+  expect(retiring.given).toHaveLength(1);
+});
+
+test("what came while every worker was silent goes to the first that is heard of again", () => {
+  const worker = new FakeWorker("serving", { isSilent: true });
+  const intake = intakeOf(worker);
+  intake.givenBack(held());
+  intake.set("off", listener, 0);
+  expect([worker.given.length, intake.waiting]).toEqual([0, 1]);
+  worker.silentSinceMs = Infinity;
+  intake.set("off", listener, 0);
+  expect([worker.given.length, intake.waiting]).toEqual([1, 0]);
+});
+
+test("while none serves connections wait, and are released when one does", () => {
+  const worker = new FakeWorker("booting");
+  const intake = intakeOf(worker);
+  intake.set("hold", listener, 0);
+  intake.givenBack(held());
+  intake.givenBack(held());
+  expect(intake.waiting).toBe(2);
+  worker.state = "serving";
+  intake.set("off", listener, 0);
+  expect([worker.given.length, intake.waiting]).toEqual([2, 0]);
+});
