@@ -100,11 +100,12 @@ export function nodeFlagsOf({ nodeOptions, maxOldSpaceSize }: GroupConfig): read
 
 export function policyOf(config: GroupConfig): Policy {
   const { processes, startupTimeoutMs, deadlockTimeoutMs, gracefulTimeoutMs, shutdownTimeoutMs } = config;
-  const { memoryLimitBytes, inactivityTimeoutMs } = config;
+  const { queueTimeoutMs, memoryLimitBytes, inactivityTimeoutMs } = config;
   return {
     processes,
     startupTimeoutMs,
     deadlockTimeoutMs,
+    queueTimeoutMs,
     gracefulTimeoutMs,
     shutdownTimeoutMs,
     memoryLimitBytes,

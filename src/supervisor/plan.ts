@@ -42,6 +42,8 @@ export interface WorkerView {
   /** When a drain has to be over. */
   readonly drainDeadlineMs: number;
   readonly busy: number;
+  /** FastCGI connections that it has: a peer may send on them, and nobody else can answer. */
+  readonly connections: number;
   readonly served: number;
   readonly rssBytes: number;
   readonly idleMs: number;
@@ -49,6 +51,8 @@ export interface WorkerView {
   readonly requestLimit: number;
   /** Age at which it is replaced, ms, jitter included; 0: never. */
   readonly ageLimitMs: number;
+  /** The system says that it is stopped, as by SIGSTOP: it computes nothing, however long one waits. */
+  readonly isStopped: boolean;
   /** It reported an error outside any request. */
   readonly isFailing: boolean;
 }
@@ -73,6 +77,8 @@ export interface Policy {
   readonly startupTimeoutMs: number;
   /** 0: a blocked worker is left alone. */
   readonly deadlockTimeoutMs: number;
+  /** A stopped worker with connections is given up after this long, as a request that waits for a worker is. */
+  readonly queueTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   /** 0: no limit. */
@@ -126,8 +132,10 @@ function killCause(worker: WorkerView, view: GroupView, policy: Policy, nowMs: n
     case "retiring":
       break;
   }
-  const { deadlockTimeoutMs } = policy;
-  return deadlockTimeoutMs > 0 && silentMs(worker, view, nowMs) > deadlockTimeoutMs ? "blocked" : undefined;
+  const { deadlockTimeoutMs, queueTimeoutMs } = policy;
+  const limitMs =
+    worker.isStopped && worker.connections > 0 ? Math.min(deadlockTimeoutMs, queueTimeoutMs) : deadlockTimeoutMs;
+  return deadlockTimeoutMs > 0 && silentMs(worker, view, nowMs) > limitMs ? "blocked" : undefined;
 }
 
 /** Why a worker that is well should be replaced. */

@@ -14,7 +14,9 @@ import { exitCause } from "./exit-cause.ts";
 import type { BootFailure, FromWorker, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
 import { readFromWorker } from "./messages.ts";
 import { oomKills } from "./oom-kills.ts";
+import { unresponsiveMs } from "./plan.ts";
 import type { RestartCause, WorkerState, WorkerView } from "./plan.ts";
+import { isProcessStopped } from "./process-state.ts";
 import type { WorkerStatus } from "./status.ts";
 
 export interface WorkerOptions {
@@ -120,10 +122,12 @@ export class WorkerHandle {
   get view(): WorkerView {
     const { id, generation, state, bornMs } = this;
     const { requestLimit, ageLimitMs } = this.#options;
-    const { busy, served, rssBytes, idleMs } = this.#pulse;
-    const known = { id, generation, state, bornMs, busy, served, rssBytes, idleMs, requestLimit, ageLimitMs };
+    const { busy, connections, served, rssBytes, idleMs } = this.#pulse;
+    const counts = { busy, connections, served, rssBytes, idleMs };
+    const known = { id, generation, state, bornMs, ...counts, requestLimit, ageLimitMs };
     const isFailing = this.#failure !== undefined;
-    return { ...known, lastPulseMs: this.#lastPulseMs, drainDeadlineMs: this.#drainDeadlineMs, isFailing };
+    const isStopped = performance.now() - this.#lastPulseMs > unresponsiveMs && isProcessStopped(this.pid);
+    return { ...known, isStopped, lastPulseMs: this.#lastPulseMs, drainDeadlineMs: this.#drainDeadlineMs, isFailing };
   }
 
   /** Sends a message; `sent` tells whether it has left. The handle goes on belonging to the caller. */

@@ -129,7 +129,10 @@ describe("all workers stopped", () => {
         hasReuse: false,
         threads: 256,
       });
-      await supervised.serving();
+      // A stopped worker that has connections would be killed.
+      await until("no connection", async () =>
+        (await supervised.serving()).every(({ connections }) => connections === 0),
+      );
       const thaw = freeze(supervised.workers());
       // More clients than the queue holds, and than a short backlog would.
       const load = supervised.load({ clients: 200, isKeptAlive: false, pauseMs: 50, mix: ["small"] });
@@ -156,7 +159,8 @@ describe("all workers stopped", () => {
   }
 
   test("with kept connections: those in a stopped worker end with it, never with a wrong answer", async () => {
-    const supervised = await start(["--queue-timeout", "1s", "--deadlock-timeout", "4s"], { hasReuse: true });
+    // The deadlock timeout is the default one, far longer than this test.
+    const supervised = await start(["--queue-timeout", "1s"], { hasReuse: true });
     const load = supervised.load({ clients: 12, isKeptAlive: false });
     await load.more(200);
     freeze(supervised.workers());

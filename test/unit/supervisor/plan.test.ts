@@ -20,6 +20,7 @@ const policy: Policy = {
   processes: 2,
   startupTimeoutMs: 30_000,
   deadlockTimeoutMs: 10_000,
+  queueTimeoutMs: 2000,
   gracefulTimeoutMs: 15_000,
   shutdownTimeoutMs: 5000,
   memoryLimitBytes: 0,
@@ -36,11 +37,13 @@ function worker(id: number, state: WorkerState, known: Partial<WorkerView> = {})
     lastPulseMs: nowMs - 100,
     drainDeadlineMs: state === "draining" ? nowMs + 10_000 : 0,
     busy: 0,
+    connections: 0,
     served: 10,
     rssBytes: 100,
     idleMs: 50,
     requestLimit: 0,
     ageLimitMs: 0,
+    isStopped: false,
     isFailing: false,
     ...known,
   };
@@ -294,6 +297,16 @@ describe("a worker is killed", () => {
       "when it is blocked: it serves",
       group([...others.slice(1), worker(1, "serving", { lastPulseMs: nowMs - 10_001 })]),
       [kill(1, "blocked"), start()],
+    ],
+    [
+      "when it is stopped and has connections, after the queue's time",
+      group([...others.slice(1), worker(1, "serving", { lastPulseMs: nowMs - 2001, isStopped: true, connections: 3 })]),
+      [kill(1, "blocked"), start()],
+    ],
+    [
+      "when it is stopped without connections, later, as every blocked one",
+      group([...others, worker(1, "retiring", { lastPulseMs: nowMs - 9999, isStopped: true })], { established: 1 }),
+      [drain(1)],
     ],
     [
       "when it is blocked: it is ready",
