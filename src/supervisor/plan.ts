@@ -112,6 +112,14 @@ function serves({ state }: WorkerView): boolean {
   return state === "serving" || state === "retiring";
 }
 
+function isBlocked(worker: WorkerView, view: GroupView, policy: Policy, nowMs: number): boolean {
+  const { deadlockTimeoutMs, queueTimeoutMs } = policy;
+  if (deadlockTimeoutMs === 0) return false;
+  const isHolding = worker.isStopped && worker.connections > 0;
+  const limitMs = isHolding ? Math.min(deadlockTimeoutMs, queueTimeoutMs) : deadlockTimeoutMs;
+  return silentMs(worker, view, nowMs) > limitMs;
+}
+
 /** Why a worker that lives must be killed now. */
 function killCause(worker: WorkerView, view: GroupView, policy: Policy, nowMs: number): RestartCause | undefined {
   switch (worker.state) {
@@ -132,10 +140,7 @@ function killCause(worker: WorkerView, view: GroupView, policy: Policy, nowMs: n
     case "retiring":
       break;
   }
-  const { deadlockTimeoutMs, queueTimeoutMs } = policy;
-  const limitMs =
-    worker.isStopped && worker.connections > 0 ? Math.min(deadlockTimeoutMs, queueTimeoutMs) : deadlockTimeoutMs;
-  return deadlockTimeoutMs > 0 && silentMs(worker, view, nowMs) > limitMs ? "blocked" : undefined;
+  return isBlocked(worker, view, policy, nowMs) ? "blocked" : undefined;
 }
 
 /** Why a worker that is well should be replaced. */
