@@ -101,7 +101,11 @@ export function play(application: Application, options: PlayOptions = {}): Playe
   });
   const environ = environOf(
     { REQUEST_METHOD: method, REQUEST_URI: "/" },
-    { input, errors, lazy: { signal: () => exchange.signal, log: () => silentLog, atEnd: (work) => exchange.atEnd(work) } },
+    {
+      input,
+      errors,
+      lazy: { signal: () => exchange.signal, log: () => silentLog, atEnd: (work) => exchange.atEnd(work) },
+    },
   );
   const played: Played = {
     sink,
