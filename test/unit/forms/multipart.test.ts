@@ -1,5 +1,5 @@
 // Multipart forms that are well-formed: what comes out is what went in, however the body is cut into pieces.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseForm } from "../../../src/index.ts";
 import { body, boundary, field, file, part, posted, readAll, readParts, useOwnTemporaryFolder } from "./posted.ts";

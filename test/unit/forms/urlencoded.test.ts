@@ -1,5 +1,5 @@
 // Urlencoded forms and queries against the URL standard as Node has it, and the form's own rules around it.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeText, FormLimitError, parseForm, parseQuery } from "../../../src/index.ts";
 import { environOf } from "../gateway/play.ts";
