@@ -40,6 +40,7 @@ export function decoderOf(label: string): Decode | undefined {
 
 /** The decoder of a whole form; undefined for a charset that no form can have. */
 export function formDecoderOf(label: string): Decode | undefined {
+  if (label === "utf-8") return decodeUtf8; // nearly always
   const encoding = textDecoderOf(label.trim())?.encoding;
   return encoding === undefined || notForForms.has(encoding) ? undefined : decoderOf(label);
 }

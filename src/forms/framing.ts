@@ -152,9 +152,10 @@ export class Framing {
     if (this.#files > this.#limits.files) throw new FormLimitError("files", this.#limits.files);
   }
 
-  /** What busboy gets in place of the client's headers: with a file name it gives every part as a stream of bytes. */
+  /** What busboy gets in place of the client's headers: with a file name it gives a stream, without one a value. */
   #ownHead(): Buffer {
-    const own = `${lineEnd}Content-Disposition: form-data; name="${this.#parts}"; filename="part"${headEnd}`;
+    const filename = this.#isFile ? '; filename="file"' : "";
+    const own = `${lineEnd}Content-Disposition: form-data; name="part"${filename}${headEnd}`;
     return Buffer.concat([this.#delimiter, Buffer.from(own)]);
   }
 

@@ -75,8 +75,10 @@ function decodeExtended(text: string): string {
 }
 
 function contentTypeOf(headers: ReadonlyMap<string, string>): ParameterizedValue | undefined {
+  const text = headers.get("content-type");
+  if (text === undefined) return undefined;
   try {
-    const type = parseContentType(headers.get("content-type") ?? "");
+    const type = parseContentType(text);
     return type.value.includes("/") ? type : undefined;
   } catch {
     return undefined; // a page may give a file any text as its type

@@ -10,7 +10,7 @@ import type { FormType } from "./content-type.ts";
 import { formTypeOf } from "./content-type.ts";
 import type { FormOptions } from "./limits.ts";
 import { limitsOf } from "./limits.ts";
-import type { Part } from "./multipart.ts";
+import type { FieldPart, FilePart } from "./multipart.ts";
 import { lastPartOf, unescapeName } from "./part-head.ts";
 import type { RequestUploads } from "./request-uploads.ts";
 import type { IncomingFile } from "./upload.ts";
@@ -106,7 +106,7 @@ async function* urlencodedFields(source: FormSource, charset: string | undefined
   yield* fields.end();
 }
 
-function fileOf({ head, content }: Part, text: Text, uploads: RequestUploads): ReceivedFile {
+function fileOf({ head, content }: FilePart, text: Text, uploads: RequestUploads): ReceivedFile {
   const filename = head.filename ?? text.name(head.rawFilename ?? "");
   const info = {
     name: text.name(head.rawName),
@@ -116,11 +116,8 @@ function fileOf({ head, content }: Part, text: Text, uploads: RequestUploads): R
   return new ReceivedFile(info, content, uploads);
 }
 
-async function fieldOf({ head, content }: Part, text: Text): Promise<FormField> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of content) chunks.push(chunk as Buffer);
-  const name = text.name(head.rawName);
-  return text.field(name, text.value(Buffer.concat(chunks), head.charset), head.mimeType);
+function fieldOf({ head, value }: FieldPart, text: Text): FormField {
+  return text.field(text.name(head.rawName), text.value(value, head.charset), head.mimeType);
 }
 
 async function* multipartParts(
@@ -130,11 +127,12 @@ async function* multipartParts(
   const { readParts } = await import("./multipart.ts"); // busboy is loaded for those who get such forms
   const text = new Text(charset, options);
   for await (const part of readParts(environ["wsgi.input"], boundary, limitsOf(options))) {
-    if (part.head.isFile) {
+    if (part.type === "field") yield fieldOf(part, text);
+    else {
       const file = fileOf(part, text, uploads);
       yield file;
       await file.finish();
-    } else yield await fieldOf(part, text);
+    }
   }
 }
 

@@ -15,6 +15,7 @@ import {
   TsgiError,
   UploadStorageError,
 } from "../errors.ts";
+import type { Content } from "./content.ts";
 import type { FileInfo } from "./limits.ts";
 import type { RequestUploads } from "./request-uploads.ts";
 import type { UploadedFile } from "./uploaded-file.ts";
@@ -54,20 +55,19 @@ export class ReceivedFile implements IncomingFile {
   readonly name: string;
   readonly filename: string;
   readonly mimeType: string;
-  readonly #reader: AsyncIterator<Buffer>;
+  readonly #content: Content;
   readonly #uploads: RequestUploads;
-  #peeked: IteratorResult<Buffer> | undefined;
+  #peeked: Buffer | undefined;
   #isTaken = false;
   #isPast = false;
   #storing: Promise<unknown> | undefined;
   #size = 0;
 
-  constructor(info: FileInfo, content: Readable, uploads: RequestUploads) {
+  constructor(info: FileInfo, content: Content, uploads: RequestUploads) {
     this.name = info.name;
     this.filename = info.filename;
     this.mimeType = info.mimeType;
-    // Destroying a content in the middle would stall busboy: it is read to its end by whoever has it last.
-    this.#reader = content.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
+    this.#content = content;
     this.#uploads = uploads;
   }
 
@@ -121,15 +121,15 @@ export class ReceivedFile implements IncomingFile {
 
   /** Whether there is nothing in it: with an empty file name, what a browser sends when no file was chosen. */
   async isEmpty(): Promise<boolean> {
-    this.#peeked ??= await this.#reader.next();
-    return this.#peeked.done === true;
+    this.#peeked ??= await this.#content.next();
+    return this.#peeked === undefined;
   }
 
   /** Drops what was not read. The form goes on with its next part. */
   async finish(): Promise<void> {
     await this.#storing?.catch(ignore); // whoever asked for it has the error
     this.#isPast = true;
-    while ((await this.#reader.next()).done !== true);
+    while ((await this.#content.next()) !== undefined);
   }
 
   #take(): AsyncGenerator<Buffer, void, undefined> {
@@ -140,12 +140,12 @@ export class ReceivedFile implements IncomingFile {
 
   async *#chunks(): AsyncGenerator<Buffer, void, undefined> {
     for (;;) {
-      const { done, value } = this.#peeked ?? (await this.#reader.next());
+      const chunk = this.#peeked ?? (await this.#content.next());
       this.#peeked = undefined;
       if (this.#isPast) throw new ContractError("a file of a form is read after the next part was asked for");
-      if (done === true) return;
-      this.#size += value.length;
-      yield value;
+      if (chunk === undefined) return;
+      this.#size += chunk.length;
+      yield chunk;
     }
   }
 
