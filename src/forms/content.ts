@@ -12,7 +12,7 @@ export class Content {
   #chunks: Buffer[] = [];
   #waitingBytes = 0;
   #isEnded = false;
-  #error: unknown;
+  #error: Error | undefined;
   /** Settles with the next change; one for all who wait. */
   #change: Promise<void> | undefined;
   #wake: () => void = () => {};
@@ -21,7 +21,7 @@ export class Content {
     this.#stream = stream;
     stream.on("data", (chunk: Buffer) => this.#add(chunk));
     stream.once("end", () => this.#end(undefined));
-    stream.once("error", (error) => this.#end(error));
+    stream.once("error", (error: Error) => this.#end(error));
     stream.once("close", () => {
       if (!this.#isEnded) this.#end(new ContractError("a file of a form is read after the form was left"));
     });
@@ -52,7 +52,7 @@ export class Content {
     this.#changed();
   }
 
-  #end(error: unknown): void {
+  #end(error: Error | undefined): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#error = error;
