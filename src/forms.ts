@@ -8,7 +8,7 @@ import { FieldList } from "./forms/fields.ts";
 import type { FormReader } from "./forms/form.ts";
 import { RequestForm } from "./forms/form.ts";
 import type { FormOptions } from "./forms/limits.ts";
-import { fieldsOf } from "./forms/parts.ts";
+import { fieldsOf } from "./forms/urlencoded.ts";
 
 /** The form of each body: middleware and the application may both ask for it. */
 const forms = new WeakMap<object, RequestForm>();

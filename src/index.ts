@@ -38,10 +38,9 @@ export {
 } from "./errors.ts";
 export type { Fault, LoadFailure } from "./errors.ts";
 export { parseForm, parseQuery } from "./forms.ts";
-export type { Fields } from "./forms/fields.ts";
-export type { Form, FormReader } from "./forms/form.ts";
+export type { Fields, FormField } from "./forms/fields.ts";
+export type { Form, FormPart, FormReader } from "./forms/form.ts";
 export type { FileInfo, FormLimits, FormOptions } from "./forms/limits.ts";
-export type { FormField, FormPart } from "./forms/parts.ts";
 export type { IncomingFile } from "./forms/upload.ts";
 export type { UploadedFile } from "./forms/uploaded-file.ts";
 export { decodeText, encodeText } from "./gateway/text.ts";

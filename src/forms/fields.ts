@@ -1,6 +1,15 @@
 // Names with values, in the order in which they came: a query, or the fields of a form.
 // Rules: names are keys of a Map, never of an object: "__proto__" is a name like any other.
 
+/** A field of a form. */
+export interface FormField {
+  readonly type: "field";
+  readonly name: string;
+  readonly value: string;
+  /** "text/plain" unless the part says otherwise. */
+  readonly mimeType: string;
+}
+
 /** Values by name. A name may come more than once. */
 export interface Fields extends Iterable<readonly [name: string, value: string]> {
   /** The first value of a name, undefined when there is none. */

@@ -120,11 +120,6 @@ export function parsePartHead(block: string, limits: FormLimits): PartHead {
   };
 }
 
-/** A name as the page had it: browsers write a quote and line ends as %22, %0D and %0A (HTML "multipart/form-data"). */
-export function unescapeName(name: string): string {
-  return name.replace(/%(?:22|0D|0A)/gi, (escape) => String.fromCharCode(Number.parseInt(escape.slice(1), 16)));
-}
-
 /** The last part of whatever path a client sends; "" for one that names no file. Never a path, not even a relative one. */
 export function lastPartOf(filename: string): string {
   const last = filename.slice(Math.max(filename.lastIndexOf("/"), filename.lastIndexOf("\\")) + 1);

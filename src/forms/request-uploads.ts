@@ -26,7 +26,7 @@ export class RequestUploads {
       this.#isArranged = true;
       atRequestEnd(this.#environ, () => {
         this.#isOver = true;
-        return this.removeAll();
+        return this.#removeAll();
       });
     }
     const path = await newUploadPath(this.#directory);
@@ -54,7 +54,7 @@ export class RequestUploads {
     await rm(path, { force: true });
   }
 
-  async removeAll(): Promise<void> {
+  async #removeAll(): Promise<void> {
     const paths = [...this.#paths];
     this.#paths.clear();
     await Promise.all(paths.map((path) => rm(path, { force: true })));

@@ -90,7 +90,7 @@ export class ReceivedFile implements IncomingFile {
     return Buffer.concat(chunks);
   }
 
-  save(): Promise<UploadedFile> {
+  save(): Promise<StoredFile> {
     return this.#store(async (content) => {
       const path = await this.#uploads.newPath();
       try {
@@ -104,7 +104,7 @@ export class ReceivedFile implements IncomingFile {
     });
   }
 
-  saveTo(target: string | Writable): Promise<UploadedFile> {
+  saveTo(target: string | Writable): Promise<StoredFile> {
     if (typeof target !== "string") {
       return this.#store(async (content) => {
         await pipeline(content, target);
@@ -151,7 +151,7 @@ export class ReceivedFile implements IncomingFile {
 
   #store(
     write: (content: AsyncGenerator<Buffer, void, undefined>) => Promise<string | undefined>,
-  ): Promise<UploadedFile> {
+  ): Promise<StoredFile> {
     const content = this.#take();
     const storing = (async () => {
       try {

@@ -23,6 +23,8 @@ export interface UploadedFile extends FileInfo {
   keep(): string;
   /** Moves it to an absolute path, also to another disk; a file that is there is replaced. It then stays. */
   moveTo(path: string): Promise<void>;
+  /** Removes it now, wherever it is. */
+  remove(): Promise<void>;
   /** The content, from the disk. */
   stream(): Readable;
   /** The whole content. `limit` in bytes, default 1 MiB; throws InputTooLargeError beyond it. */
@@ -59,6 +61,15 @@ export class StoredFile implements UploadedFile {
 
   get path(): string | undefined {
     return this.#path;
+  }
+
+  /** Whether it will be removed when the request ends. */
+  get isTemporary(): boolean {
+    return this.#path !== undefined && this.#uploads.has(this.#path);
+  }
+
+  async remove(): Promise<void> {
+    if (this.#path !== undefined) await this.#uploads.remove(this.#path);
   }
 
   keep(): string {

@@ -2,10 +2,13 @@
 // a percent sign, "+" is a space, and a name without "=" has an empty value.
 
 import { FormLimitError } from "../errors.ts";
-import type { FormLimits } from "./limits.ts";
+import type { FormField } from "./fields.ts";
+import { FormText } from "./form-text.ts";
+import type { FormLimits, FormOptions } from "./limits.ts";
+import { limitsOf } from "./limits.ts";
 
 /** Name and value as bytes, percent-decoded: the charset is the reader's matter. */
-export type RawPair = readonly [name: Buffer, value: Buffer];
+type RawPair = readonly [name: Buffer, value: Buffer];
 
 const ampersand = 0x26;
 const equals = 0x3d;
@@ -41,7 +44,7 @@ function decodePercent(encoded: Buffer): Buffer {
 }
 
 /** Counts pairs and their bytes against the limits. */
-export class PairReader {
+class PairReader {
   readonly #limits: FormLimits;
   /** The longest that a pair within the limits can be, every byte of it escaped. */
   readonly #mostPairBytes: number;
@@ -95,4 +98,33 @@ export class PairReader {
     if (valueBytes > limits.fieldBytes) throw new FormLimitError("fieldBytes", limits.fieldBytes);
     if (this.#fieldBytes > limits.totalFieldBytes) throw new FormLimitError("totalFieldBytes", limits.totalFieldBytes);
   }
+}
+
+/** The fields of a body, as its bytes come in. */
+export class UrlencodedFields {
+  readonly #text: FormText;
+  readonly #pairs: PairReader;
+
+  constructor(charset: string | undefined, options: FormOptions) {
+    this.#text = new FormText(charset, options);
+    this.#pairs = new PairReader(limitsOf(options));
+  }
+
+  *push(chunk: Buffer): Generator<FormField, void, undefined> {
+    for (const pair of this.#pairs.push(chunk)) yield this.#field(pair);
+  }
+
+  *end(): Generator<FormField, void, undefined> {
+    for (const pair of this.#pairs.end()) yield this.#field(pair);
+  }
+
+  #field([name, value]: RawPair): FormField {
+    return this.#text.field(this.#text.of(name), this.#text.of(value));
+  }
+}
+
+/** The fields of a query or body that is here as a whole. Throws FormLimitError. */
+export function fieldsOf(encoded: Buffer, options: FormOptions): FormField[] {
+  const fields = new UrlencodedFields(undefined, options);
+  return [...fields.push(encoded), ...fields.end()];
 }

@@ -1,7 +1,7 @@
 // Multipart bodies that are broken, and what is wrong with each. Text is bytes as latin-1.
 import { boundary, file, part } from "./posted.ts";
 
-export const disposition = 'Content-Disposition: form-data; name="a"';
+const disposition = 'Content-Disposition: form-data; name="a"';
 export const one = part(disposition, "1");
 export const end = `--${boundary}--\r\n`;
 

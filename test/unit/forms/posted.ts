@@ -42,7 +42,7 @@ export interface Posted {
   readonly length?: number;
 }
 
-export function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
+function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   const ends = [...cuts, bytes.length].sort((a, b) => a - b);
   return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end)).filter((piece) => piece.length > 0);
 }
