@@ -24,6 +24,9 @@ export {
   ConfigError,
   ContractError,
   FcgiPeerError,
+  FormLimitError,
+  FormSyntaxError,
+  FormTypeError,
   InputFormatError,
   InputTooLargeError,
   InputTruncatedError,
@@ -31,8 +34,15 @@ export {
   OverloadedError,
   RequestOverError,
   TsgiError,
+  UploadStorageError,
 } from "./errors.ts";
 export type { Fault, LoadFailure } from "./errors.ts";
+export { parseForm, parseQuery } from "./forms.ts";
+export type { Fields, FormField } from "./forms/fields.ts";
+export type { Form, FormPart, FormReader } from "./forms/form.ts";
+export type { FileInfo, FormLimits, FormOptions } from "./forms/limits.ts";
+export type { IncomingFile } from "./forms/upload.ts";
+export type { UploadedFile } from "./forms/uploaded-file.ts";
 export { decodeText, encodeText } from "./gateway/text.ts";
 export { defineConfig } from "./config/define.ts";
 export type { ConfigOptions, GroupOptions } from "./config/define.ts";

@@ -1,0 +1,36 @@
+// The parts of a request's form in their order, whichever way it is encoded.
+
+import type { Environ } from "../spec.ts";
+import { formTypeOf } from "./content-type.ts";
+import type { FormField } from "./fields.ts";
+import type { FormOptions } from "./limits.ts";
+import type { ReceivedFile } from "./upload.ts";
+import { UrlencodedFields } from "./urlencoded.ts";
+
+/** What a form is read from and with. */
+export interface FormSource {
+  readonly environ: Environ;
+  readonly options: FormOptions;
+}
+
+async function* readUrlencodedForm(source: FormSource, charset: string | undefined): AsyncGenerator<FormField, void> {
+  const fields = new UrlencodedFields(charset, source.options);
+  for await (const chunk of source.environ["wsgi.input"]) yield* fields.push(chunk);
+  yield* fields.end();
+}
+
+/** Reads the form part by part. Nothing is read before the first part is asked for. */
+export async function* readFormParts(source: FormSource): AsyncGenerator<FormField | ReceivedFile, void> {
+  const form = formTypeOf(source.environ);
+  switch (form.type) {
+    case "none":
+      return;
+    case "urlencoded":
+      yield* readUrlencodedForm(source, form.charset);
+      return;
+    case "multipart": {
+      const { readMultipartForm } = await import("./multipart-form.ts"); // busboy is for those who get such forms
+      yield* readMultipartForm(source, form);
+    }
+  }
+}
