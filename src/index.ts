@@ -33,6 +33,10 @@ export {
   TsgiError,
 } from "./errors.ts";
 export type { Fault, LoadFailure } from "./errors.ts";
+export { lint } from "./gateway/lint.ts";
+export type { LintOptions } from "./gateway/lint/reporter.ts";
+export { describeViolation } from "./gateway/lint/rules.ts";
+export type { RuleName, Side, Violation } from "./gateway/lint/rules.ts";
 export { decodeText, encodeText } from "./gateway/text.ts";
 export { defineConfig } from "./config/define.ts";
 export type { ConfigOptions, GroupOptions } from "./config/define.ts";
