@@ -33,6 +33,8 @@ export {
   TsgiError,
 } from "./errors.ts";
 export type { Fault, LoadFailure } from "./errors.ts";
+export { changeResponse, compose, headerOf, mapBody, withoutHeader } from "./gateway/compose.ts";
+export type { GivenHead, Middleware, ResponseChange } from "./gateway/compose.ts";
 export { lint } from "./gateway/lint.ts";
 export type { LintOptions } from "./gateway/lint/reporter.ts";
 export { describeViolation } from "./gateway/lint/rules.ts";
