@@ -1,6 +1,6 @@
 // `tsgi dev`: an HTTP server without Apache in front of the same gateway, as wsgiref.simple_server is for Python.
 // Rules: for one developer on his own machine; the variables are those that Apache would pass (RFC 3875 section 4.1);
-// every request looks whether the application's files changed.
+// every request looks whether the application's files changed; the contract is checked around every application.
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
@@ -10,6 +10,7 @@ import type { Variables } from "../gateway/environ.ts";
 import { percentDecode, rawPathOf } from "../gateway/url-path.ts";
 import type { Log } from "../spec.ts";
 import { Background } from "./background.ts";
+import { checkedRoutes } from "./checked-routes.ts";
 import type { Service } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import { HttpSink } from "./http-sink.ts";
@@ -120,7 +121,7 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
   const router = createRouter({ ...options, checkIntervalMs: 0, mayBeProxied: true });
   const background = new Background(log);
   const service: Service = {
-    router,
+    router: checkedRoutes(router, log),
     log,
     background,
     transport: "http",
