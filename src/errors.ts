@@ -72,6 +72,35 @@ export class InputFormatError extends TsgiError {
   }
 }
 
+/** The request body, or the type it is said to have, is no well-formed form. Answers 400. */
+export class FormSyntaxError extends TsgiError {
+  constructor(message: string, cause?: unknown) {
+    super(message, { code: "TSGI1021", fault: "peer", status: 400, cause });
+  }
+}
+
+/** A form goes beyond a limit of `parseForm`. Answers 413; 400 for a limit on names or headers. */
+export class FormLimitError extends TsgiError {
+  /** The limit's name, for example "fileBytes". */
+  readonly limit: string;
+  /** Its value. */
+  readonly most: number;
+
+  constructor(limit: string, most: number) {
+    const status = limit === "headerBytes" || limit === "nameBytes" ? 400 : 413;
+    super(`the form goes beyond the limit ${limit} of ${most}`, { code: "TSGI1022", fault: "peer", status });
+    this.limit = limit;
+    this.most = most;
+  }
+}
+
+/** The request body has a type, charset or encoding that forms do not have. Answers 415. */
+export class FormTypeError extends TsgiError {
+  constructor(message: string) {
+    super(message, { code: "TSGI1023", fault: "peer", status: 415 });
+  }
+}
+
 /** The application broke the contract: a malformed status or header, startResponse called twice, a body that is none. */
 export class ContractError extends TsgiError {
   constructor(message: string, cause?: unknown) {
@@ -149,6 +178,15 @@ export class OverloadedError extends TsgiError {
 export class StoppingError extends TsgiError {
   constructor(message = "the server stops, and the request had not ended in time") {
     super(message, { code: "TSGI3104", fault: "operator", status: 503 });
+  }
+}
+
+/** An uploaded file could not be stored: no space, or a folder that may not be used. Answers 507 or 500. */
+export class UploadStorageError extends TsgiError {
+  constructor(message: string, cause?: unknown) {
+    const systemCode = systemCodeOf(cause);
+    const status = systemCode === "ENOSPC" || systemCode === "EDQUOT" ? 507 : 500;
+    super(message, { code: "TSGI3121", fault: "operator", status, cause });
   }
 }
 

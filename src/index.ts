@@ -24,6 +24,9 @@ export {
   ConfigError,
   ContractError,
   FcgiPeerError,
+  FormLimitError,
+  FormSyntaxError,
+  FormTypeError,
   InputFormatError,
   InputTooLargeError,
   InputTruncatedError,
@@ -31,6 +34,7 @@ export {
   OverloadedError,
   RequestOverError,
   TsgiError,
+  UploadStorageError,
 } from "./errors.ts";
 export type { Fault, LoadFailure } from "./errors.ts";
 export { changeResponse, compose, headerOf, mapBody, withoutHeader } from "./gateway/compose.ts";
@@ -39,6 +43,13 @@ export { lint } from "./gateway/lint.ts";
 export type { LintOptions } from "./gateway/lint/reporter.ts";
 export { describeViolation } from "./gateway/lint/rules.ts";
 export type { RuleName, Side, Violation } from "./gateway/lint/rules.ts";
+export { parseForm, parseQuery } from "./forms.ts";
+export type { Fields } from "./forms/fields.ts";
+export type { Form, FormReader } from "./forms/form.ts";
+export type { FileInfo, FormLimits, FormOptions } from "./forms/limits.ts";
+export type { FormField, FormPart } from "./forms/parts.ts";
+export type { IncomingFile } from "./forms/upload.ts";
+export type { UploadedFile } from "./forms/uploaded-file.ts";
 export { decodeText, encodeText } from "./gateway/text.ts";
 export { defineConfig } from "./config/define.ts";
 export type { ConfigOptions, GroupOptions } from "./config/define.ts";

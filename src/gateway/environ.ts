@@ -26,11 +26,18 @@ export interface EnvironParts {
   readonly lazy: LazyParts;
 }
 
-/** Values that most requests never read. Each is asked for once. */
+/** What most requests never ask for. */
 export interface LazyParts {
+  /** Asked for once. */
   signal(): AbortSignal;
+  /** Asked for once. */
   log(): Log;
+  /** Has `work` done when the request has ended; at once when it has. */
+  atEnd(work: EndWork): void;
 }
+
+/** What has to be done when a request has ended, however it did. A rejection is logged. */
+export type EndWork = () => Promise<void>;
 
 const wsgiVersion = Object.freeze([1, 0] as const);
 
@@ -110,8 +117,8 @@ function mendVariables(variables: Variables, hints: MountHints): void {
   for (const [name, value] of required) variables[name] ??= value;
 }
 
-/** Where an environ keeps what its lazy properties are made of. */
-const lazyParts = Symbol("lazy parts");
+/** Where an environ keeps what its lazy properties are made of. Enumerable, so that a copy of the environ has it too. */
+const lazyParts = Symbol.for("tsgi.lazy");
 
 interface LazyOwner {
   readonly [lazyParts]: LazyParts;
@@ -164,8 +171,19 @@ export function createEnviron(variables: Variables, parts: EnvironParts): Enviro
   environ["tsgi.transport"] = parts.transport;
   environ["tsgi.wait_until"] = parts.waitUntil;
   environ["tsgi.script"] = parts.script;
-  Object.defineProperty(environ, lazyParts, { value: parts.lazy });
+  Object.defineProperty(environ, lazyParts, { value: parts.lazy, enumerable: true });
   Object.defineProperty(environ, "tsgi.signal", lazySignal);
   Object.defineProperty(environ, "tsgi.log", lazyLog);
   return environ;
+}
+
+/**
+ * Has `work` done when the request of this environ, or of a copy of it, has ended: well, with an error, or because the
+ * client went. False for an environ that is none of ours: then nobody will do it.
+ */
+export function atRequestEnd(environ: Environ, work: EndWork): boolean {
+  const { [lazyParts]: parts } = environ as Partial<LazyOwner>;
+  if (parts === undefined) return false;
+  parts.atEnd(work);
+  return true;
 }

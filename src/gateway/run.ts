@@ -8,6 +8,7 @@ import type { TsgiError } from "../errors.ts";
 import { ClientGoneError, ContractError, RequestOverError } from "../errors.ts";
 import type { Application, Body, Chunk, Environ, Write } from "../spec.ts";
 import { BodySource, byteLengthOf, checkBody, checkChunk, isChunk, knownLengthOf, wholeOf } from "./body.ts";
+import type { EndWork } from "./environ.ts";
 import { errorPage, statusOf } from "./error-page.ts";
 import type { ErrorLines } from "./errors-stream.ts";
 import type { RequestInput } from "./input.ts";
@@ -22,7 +23,7 @@ export interface ExchangeObserver {
   warned(message: string, error?: unknown): void;
   /** The response has ended, well or not. Called once. */
   ended(exchange: Exchange): void;
-  /** The application's body is being closed; `closing` settles when that is done, and never rejects. */
+  /** The body is being closed, or other work is done at the end; `closing` settles after that, and never rejects. */
   closing(closing: Promise<void>): void;
 }
 
@@ -65,6 +66,7 @@ export class Exchange {
   /** Who waits for the peer to take more. */
   #writers: Set<(reason: Error) => void> | undefined;
   #controller: AbortController | undefined;
+  #endWorks: EndWork[] | undefined;
   #isEnded = false;
 
   constructor(parts: ExchangeParts) {
@@ -120,7 +122,7 @@ export class Exchange {
   abort(reason: Error): void {
     if (this.#isEnded || this.#gone !== undefined) return;
     this.#stop(reason);
-    if (this.#source !== undefined) this.#close(this.#source);
+    if (this.#source !== undefined) void this.#close(this.#source);
   }
 
   /**
@@ -134,6 +136,13 @@ export class Exchange {
     this.#response.explain(reason);
     this.#reportFailure(reason);
     this.#end();
+  }
+
+  /** Has `work` done once when the request has ended and its body is closed; now when that has been. */
+  atEnd(work: EndWork): void {
+    if (this.#isEnded) this.#finish([work], done);
+    else if (this.#endWorks === undefined) this.#endWorks = [work];
+    else this.#endWorks.push(work);
   }
 
   /** An error that nobody caught, in a process that serves this request alone: it is this request's failure. */
@@ -231,7 +240,7 @@ export class Exchange {
 
   /** After the end: worth a line, unless it is what became of our giving the request up. */
   #failLate(error: unknown): void {
-    if (this.#source !== undefined) this.#close(this.#source); // a body that came late
+    if (this.#source !== undefined) void this.#close(this.#source); // a body that came late
     const { observer } = this.#parts;
     const isExpected = this.#gone instanceof ClientGoneError || isDueTo(error, this.#gone);
     if (!isExpected) observer.warned("the application failed after its response had ended", error);
@@ -272,18 +281,33 @@ export class Exchange {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#parts.errors.flush();
-    if (this.#source !== undefined) this.#close(this.#source);
+    const closed = this.#source === undefined ? done : this.#close(this.#source);
     this.#parts.input.close();
+    if (this.#endWorks !== undefined) this.#finish(this.#endWorks, closed);
     this.#parts.observer.ended(this);
   }
 
-  #close(source: BodySource): void {
-    if (source.isClosed) return;
+  /** Settles when the body is closed; never rejects. */
+  #close(source: BodySource): Promise<void> {
+    if (source.isClosed) return done;
     const { observer } = this.#parts;
-    observer.closing(
-      source.close().catch((error: unknown) => {
-        observer.warned("closing the body failed", error);
-      }),
-    );
+    const closed = source.close().catch((error: unknown) => {
+      observer.warned("closing the body failed", error);
+    });
+    observer.closing(closed);
+    return closed;
+  }
+
+  #finish(works: readonly EndWork[], closed: Promise<void>): void {
+    const { observer } = this.#parts;
+    const finish = async (work: EndWork): Promise<void> => {
+      try {
+        await closed;
+        await work();
+      } catch (error) {
+        observer.warned("work at the end of the request failed", error);
+      }
+    };
+    for (const work of works) observer.closing(finish(work));
   }
 }

@@ -131,6 +131,7 @@ class Dispatch {
       lazy: {
         signal: () => exchange.signal,
         log: () => service.log.child({ request_id: this.#requestId }),
+        atEnd: (work) => exchange.atEnd(work),
       },
     });
   }

@@ -3,6 +3,7 @@
 // of the whole Apache for it; SIGHUP, which prefork sends to the group, changes nothing; without its parent it ends.
 
 import { BootError, messageOf } from "../errors.ts";
+import { sweepUploads } from "../forms/upload-folder.ts";
 import { createLog, logLevelOf } from "../log.ts";
 import { unlimited } from "./admission.ts";
 import { Background } from "./background.ts";
@@ -90,6 +91,7 @@ async function main(): Promise<void> {
   process.on("SIGHUP", () => {});
   process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught error outside a request"));
   watchParent(() => void stop());
+  void sweepUploads(); // what a process before this one left when it was killed; it never rejects
   // Load while Apache connects; a broken application answers 500 and is tried again when a file changes.
   await router.preload().catch((error: unknown) => log.error({ err: error }, "the application could not be loaded"));
 }

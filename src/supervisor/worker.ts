@@ -4,6 +4,7 @@
 // connection is given back, never closed while Apache may send on it.
 
 import { messageOf, systemCodeOf, TsgiError } from "../errors.ts";
+import { sweepUploads } from "../forms/upload-folder.ts";
 import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
 import type { Log } from "../spec.ts";
 import { Background } from "../server/background.ts";
@@ -72,6 +73,7 @@ export class Worker {
   /** Loads the application and says whether it is ready. */
   async boot(): Promise<void> {
     this.#startPulse();
+    void sweepUploads(); // what a worker before this one left when it crashed; it never rejects
     try {
       await this.#router.preload();
     } catch (error) {

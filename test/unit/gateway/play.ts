@@ -42,7 +42,7 @@ export function environOf(values: Readonly<Record<string, string>>, options: Env
     mount: { mountPoint: options.mountPoint },
     requestId: options.requestId ?? "request-1",
     waitUntil: () => {},
-    lazy: options.lazy ?? { signal: () => new AbortController().signal, log: () => silentLog },
+    lazy: options.lazy ?? { signal: () => new AbortController().signal, log: () => silentLog, atEnd() {} },
   });
 }
 
@@ -101,7 +101,11 @@ export function play(application: Application, options: PlayOptions = {}): Playe
   });
   const environ = environOf(
     { REQUEST_METHOD: method, REQUEST_URI: "/" },
-    { input, errors, lazy: { signal: () => exchange.signal, log: () => silentLog } },
+    {
+      input,
+      errors,
+      lazy: { signal: () => exchange.signal, log: () => silentLog, atEnd: (work) => exchange.atEnd(work) },
+    },
   );
   const played: Played = {
     sink,
