@@ -42,4 +42,5 @@ export type { NodeRequest } from "./adapters/node-request.ts";
 export { fromFetchHandler } from "./adapters/fetch-handler.ts";
 export type { FetchContext, FetchHandler } from "./adapters/fetch-handler.ts";
 export { recognize } from "./adapters/recognize.ts";
-export type { AdapterName, Recognized } from "./adapters/recognize.ts";
+export type { Recognized } from "./adapters/recognize.ts";
+export type { AdapterName } from "./adapters/names.ts";
