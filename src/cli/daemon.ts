@@ -21,6 +21,7 @@ const names = [
   "scriptRoot",
   "mountPoint",
   "cacheDir",
+  "adapter",
   "processes",
   "maxConcurrency",
   "queueLimit",

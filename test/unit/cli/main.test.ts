@@ -134,7 +134,7 @@ test.each<[string[], RegExp]>([
 
 test.each<[string[], RegExp]>([
   [["check", "gone.ts"], /^tsgi: there is no file .*gone\.ts$/],
-  [["check", "none.ts"], /^tsgi: .* has no export `application` \(it exports other\)$/],
+  [["check", "none.ts"], /^tsgi: .* has no export `application` \(it exports other\); none of .*$/],
   [["check", "echo.ts#missing"], /^tsgi: .* has no export `missing` \(it exports application\)$/],
   [["daemon", "none.ts", "--listen", "unix:none.sock"], /^tsgi: .* has no export `application` .*$/],
   [["start-server", "gone.ts"], /^tsgi: there is no file .*gone\.ts$/],
@@ -161,7 +161,7 @@ test("check says what was found, and where a broken file is broken", async () =>
   const good = await tsgi(["check", "echo.ts"]);
   expect(good.code).toBe(0);
   expect(good.stdout).toBe(
-    `${base}/echo.ts: export application is an application, made of 1 file\n` +
+    `${base}/echo.ts: export application is an application (adapter wsgi), made of 1 file\n` +
       "GET / answered 201 Made with 8 bytes: no rule of the contract is broken\n",
   );
   const broken = await tsgi(["check", "broken.ts"]);
@@ -170,7 +170,7 @@ test("check says what was found, and where a broken file is broken", async () =>
 });
 
 describe("check runs a request with the contract checked", () => {
-  const found = /^.*: export application is an application, made of 1 file\n/;
+  const found = /^.*: export application is an application \(adapter wsgi\), made of 1 file\n/;
 
   test("it names each rule that is broken and why it is one", async () => {
     const { code, stdout } = await tsgi(["check", "wrong.ts", "--url", "/x?y=1"]);
