@@ -28,7 +28,7 @@ export interface ResponseChange {
   readonly status?: string;
   readonly headers?: HeaderList;
   /**
-   * Changes a piece of the body: one that was written, returned or yielded, of any size, cut anywhere. It must keep to the
+   * Changes a piece of the body: one that was written, returned or yielded, never empty, cut anywhere. It must keep to the
    * Content-Length, or `headers` must leave that out (`withoutHeader`).
    */
   readonly chunk?: (chunk: Chunk) => Chunk;
@@ -41,7 +41,10 @@ export interface ResponseChange {
 export function changeResponse(change: (head: GivenHead, environ: Environ) => ResponseChange | undefined): Middleware {
   return (application) => (environ, startResponse) => {
     let chunkOf: ((chunk: Chunk) => Chunk) | undefined;
-    const changed = (chunk: Chunk): Chunk => (chunkOf === undefined || !isChunk(chunk) ? chunk : chunkOf(chunk));
+    const changed = (chunk: Chunk): Chunk => {
+      if (chunkOf === undefined || !isChunk(chunk) || chunk.length === 0) return chunk;
+      return chunkOf(chunk);
+    };
     const start: StartResponse = (status, headers, excInfo) => {
       const wanted = change({ status, headers }, environ) ?? {};
       const write = startResponse(wanted.status ?? status, wanted.headers ?? headers, excInfo);

@@ -141,7 +141,8 @@ describe("index.html", () => {
     const applications: string[] = [];
     for (const name of await readdir(site)) {
       if (!name.endsWith(".ts")) continue;
-      if ((await readFile(new URL(name, site), "utf8")).includes("export const application:")) applications.push(name);
+      const source = await readFile(new URL(name, site), "utf8");
+      if (source.match(/^(?:export const application:|export default |await app\.listen)/mu)) applications.push(name);
     }
     expect(applications).toContain("hello.ts");
     expect([...linked].sort()).toEqual(applications.sort());
