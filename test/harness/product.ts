@@ -31,7 +31,7 @@ interface LockedPackage {
 }
 
 /** What the sample site imports beside the product. */
-const sitePackages = ["express", "fastify", "hono", "koa"];
+export const sitePackages = ["express", "fastify", "hono", "koa"];
 
 /** Where Node finds `name` from the package at `from`; undefined for an optional one that is not there. */
 function lockedPath(packages: Readonly<Record<string, LockedPackage>>, from: string, name: string): string | undefined {
