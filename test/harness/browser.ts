@@ -10,7 +10,7 @@ import type { Workspace } from "./workspace.ts";
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /** The installed Chromium. Throws, with what to do, when there is none. */
-export function findChromium(): string {
+function findChromium(): string {
   const folders = (process.env["PATH"] ?? "").split(":");
   const candidates = names.flatMap((name) => folders.map((folder) => join(folder, name)));
   const file = candidates.find((candidate) => existsSync(candidate));
