@@ -2,6 +2,7 @@
 // Rules: an answer of any status is fine; a failure, a broken response and a broken rule are not. A request that does not
 // end, such as a stream of events, is left after a while with what was seen until then.
 
+import { messageOf, TsgiError } from "../errors.ts";
 import { lint } from "../gateway/lint.ts";
 import type { Violation } from "../gateway/lint/rules.ts";
 import { describeViolation } from "../gateway/lint/rules.ts";
@@ -26,7 +27,9 @@ function failureLog(failures: string[]): Log {
   };
   const keep = (fields: object | string): void => {
     const error = typeof fields === "object" && "err" in fields ? fields.err : fields;
-    failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    // Errors of this package say all in their message; where the application's own were thrown, their stack says.
+    const stack = error instanceof TsgiError ? undefined : error instanceof Error ? error.stack : undefined;
+    failures.push(stack ?? messageOf(error));
   };
   const log: Log = {
     trace: ignore,
