@@ -37,6 +37,12 @@ export {
   UploadStorageError,
 } from "./errors.ts";
 export type { Fault, LoadFailure } from "./errors.ts";
+export { changeResponse, compose, headerOf, mapBody, withoutHeader } from "./gateway/compose.ts";
+export type { GivenHead, Middleware, ResponseChange } from "./gateway/compose.ts";
+export { lint } from "./gateway/lint.ts";
+export type { LintOptions } from "./gateway/lint/reporter.ts";
+export { describeViolation } from "./gateway/lint/rules.ts";
+export type { RuleName, Side, Violation } from "./gateway/lint/rules.ts";
 export { parseForm, parseQuery } from "./forms.ts";
 export type { Fields, FormField } from "./forms/fields.ts";
 export type { Form, FormPart, FormReader } from "./forms/form.ts";
@@ -46,3 +52,11 @@ export type { UploadedFile } from "./forms/uploaded-file.ts";
 export { decodeText, encodeText } from "./gateway/text.ts";
 export { defineConfig } from "./config/define.ts";
 export type { ConfigOptions, GroupOptions } from "./config/define.ts";
+export { fromNodeHandler, fromServer } from "./adapters/node-handler.ts";
+export type { NodeHandler } from "./adapters/node-handler.ts";
+export type { NodeRequest } from "./adapters/node-request.ts";
+export { fromFetchHandler } from "./adapters/fetch-handler.ts";
+export type { FetchContext, FetchHandler } from "./adapters/fetch-handler.ts";
+export { recognize } from "./adapters/recognize.ts";
+export type { Recognized } from "./adapters/recognize.ts";
+export type { AdapterName } from "./adapters/names.ts";

@@ -114,7 +114,7 @@ const steps = [
   ["unused code", tool("knip"), ["--config", "test/knip.json"]],
 ];
 
-const problems = [await step("setup", join(root, "bin", "setup"))];
+const problems = [await step("setup", join(root, "bin", "setup"), ["--for-tests"])];
 let results = { passed: 0, failed: 0 };
 if (existsSync(tool("vitest"))) {
   for (const [name, command, args] of steps) problems.push(await step(name, command, args));

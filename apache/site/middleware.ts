@@ -1,6 +1,7 @@
 // Middleware: a function that takes an application and gives back another one. `latinator` is the example of PEP 3333: it
 // passes the request on and turns a plain text answer into pig latin. `named` adds a header. middleware.ts?text=hello+world
-import type { Application, Body, Chunk, HeaderList } from "tsgi";
+import { changeResponse, compose, headerOf, withoutHeader } from "tsgi";
+import type { Application, Chunk, Middleware } from "tsgi";
 import { query } from "./lib/form.ts";
 
 /** The application inside: says the text of the query. It knows nothing of what is around it. */
@@ -14,44 +15,23 @@ const echo: Application = (environ, startResponse) => {
 };
 
 /** Adds `X-Passed-Through: NAME` to every answer. */
-function named(name: string, inner: Application): Application {
-  return (environ, startResponse) =>
-    inner(environ, (status, headers, excInfo) =>
-      startResponse(status, [...headers, ["X-Passed-Through", name]], excInfo),
-    );
-}
+const named = (name: string): Middleware =>
+  changeResponse(({ headers }) => ({ headers: [...headers, ["X-Passed-Through", name]] }));
 
 /** Turns plain text into pig latin and lets everything else pass as it is. */
-function latinator(inner: Application): Application {
-  return async (environ, startResponse) => {
-    let isText = false;
-    const transform = (chunk: Chunk): Chunk => (isText ? pigLatin(chunk) : chunk);
-    const body = await inner(environ, (status, headers, excInfo) => {
-      isText = (valueOf(headers, "content-type") ?? "").startsWith("text/plain");
-      // The text changes its length, so the length that the inner application gave no longer holds.
-      const kept = isText ? headers.filter(([name]) => name.toLowerCase() !== "content-length") : headers;
-      const write = startResponse(status, kept, excInfo);
-      return (chunk) => write(transform(chunk));
-    });
-    return mapBody(body, transform);
-  };
-}
+const latinator: Middleware = changeResponse(({ headers }) => {
+  if (headerOf(headers, "content-type")?.startsWith("text/plain") !== true) return undefined;
+  // The text changes its length, so the length that the inner application gave no longer holds.
+  return { headers: withoutHeader(headers, "content-length"), chunk: pigLatin };
+});
 
-/** The body with each chunk changed. Whoever wraps a body also passes its `close()` on, says PEP 3333. */
-function mapBody(body: Body, change: (chunk: Chunk) => Chunk): Body {
-  const inner = typeof body === "string" || body instanceof Uint8Array ? [body] : body;
-  async function* changed(): AsyncGenerator<Chunk> {
-    for await (const chunk of inner) yield change(chunk);
-  }
-  const close = async (): Promise<void> => {
-    if ("close" in inner && typeof inner.close === "function") await inner.close();
-  };
-  return Object.assign(changed(), { close });
-}
-
-function valueOf(headers: HeaderList, wanted: string): string | undefined {
-  return headers.find(([name]) => name.toLowerCase() === wanted)?.[1];
-}
+/** By hand, without `changeResponse`: middleware is nothing but a function. */
+const timed: Middleware = (inner) => async (environ, startResponse) => {
+  const startedAt = performance.now();
+  const body = await inner(environ, startResponse);
+  environ["tsgi.log"].debug(`the application took ${Math.round(performance.now() - startedAt)} ms`);
+  return body;
+};
 
 function pigLatin(chunk: Chunk): string {
   const text = typeof chunk === "string" ? chunk : Buffer.from(chunk).toString();
@@ -61,4 +41,4 @@ function pigLatin(chunk: Chunk): string {
   });
 }
 
-export const application: Application = named("latinator", latinator(echo));
+export const application: Application = compose(timed, named("latinator"), latinator)(echo);

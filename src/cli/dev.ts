@@ -13,6 +13,7 @@ const names = [
   "port",
   "mountPoint",
   "cacheDir",
+  "adapter",
   "logLevel",
 ] as const satisfies readonly SettingName[];
 

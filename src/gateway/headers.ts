@@ -8,12 +8,13 @@ import type { HeaderList } from "../spec.ts";
 /** Apache reads header lines of a CGI-like response into a buffer of 8,192 bytes; 8,189 fit with CRLF and NUL. */
 export const maxHeaderLineBytes = 8189;
 
-const namePattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** A token of RFC 9110 section 5.6.2. */
+export const headerNamePattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
-const valuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
+export const headerValuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** RFC 2616 section 13.5.1, as PEP 3333 cites it: these belong to the server's connection. */
-const hopByHop: ReadonlySet<string> = new Set([
+export const hopByHopNames: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-authenticate",
@@ -37,9 +38,9 @@ function refuse(name: unknown, why: string): never {
 }
 
 function checkPair(name: unknown, value: unknown): void {
-  if (typeof name !== "string" || !namePattern.test(name)) refuse(name, "has a malformed name");
+  if (typeof name !== "string" || !headerNamePattern.test(name)) refuse(name, "has a malformed name");
   if (typeof value !== "string") refuse(name, `has a value of type ${typeof value}, not a string`);
-  if (!valuePattern.test(value)) {
+  if (!headerValuePattern.test(value)) {
     refuse(name, "has a value with a control character or one beyond latin-1; encodeText() makes bytes of a text");
   }
   if (name.length + value.length + 2 > maxHeaderLineBytes) {
@@ -66,7 +67,7 @@ export function checkHeaders(headers: HeaderList): CheckedHeaders {
     const [name, value] = pair;
     checkPair(name, value);
     const lowerName = name.toLowerCase();
-    if (hopByHop.has(lowerName)) refuse(name, "is hop-by-hop: it belongs to Apache's connection with the client");
+    if (hopByHopNames.has(lowerName)) refuse(name, "is hop-by-hop: it belongs to Apache's connection with the client");
     if (lowerName === "status") refuse(name, "would replace the status; give it as the first argument");
     if (lowerName === "content-length") {
       const first = contentLength === undefined;

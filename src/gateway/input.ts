@@ -94,7 +94,7 @@ export class RequestInput implements InputStream {
 
   /** Nothing more will come, because of `error`: reads get what is there, then the error. */
   fail(error: Error): void {
-    if (this.#isEnded || this.#error !== undefined) return;
+    if (this.#isEnded || this.#isClosed || this.#error !== undefined) return;
     this.#error = error;
     this.#resume();
     this.#notify();

@@ -1,15 +1,18 @@
 // `tsgi dev`: an HTTP server without Apache in front of the same gateway, as wsgiref.simple_server is for Python.
 // Rules: for one developer on his own machine; the variables are those that Apache would pass (RFC 3875 section 4.1);
-// every request looks whether the application's files changed.
+// every request looks whether the application's files changed; the contract is checked around every application.
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import type { AdapterName } from "../adapters/names.ts";
+import { exemptFromCapture } from "../adapters/listen-capture.ts";
 import { BootError, ClientGoneError, messageOf, systemCodeOf } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import { percentDecode, rawPathOf } from "../gateway/url-path.ts";
 import type { Log } from "../spec.ts";
 import { Background } from "./background.ts";
+import { checkedRoutes } from "./checked-routes.ts";
 import type { Service } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import { HttpSink } from "./http-sink.ts";
@@ -24,6 +27,7 @@ export interface DevServerOptions {
   readonly port: number;
   readonly mountPoint: string | undefined;
   readonly cacheDir: string | undefined;
+  readonly adapter?: AdapterName | undefined;
   readonly log: Log;
 }
 
@@ -81,6 +85,7 @@ function listening(server: Server, options: DevServerOptions): Promise<void> {
         systemCodeOf(error) === "EADDRINUSE" ? "the port is in use; choose another with --port" : messageOf(error);
       reject(new BootError(`cannot listen on ${options.host}:${options.port}: ${why}`, error));
     });
+    exemptFromCapture(server);
     server.listen(options.port, options.host, resolve);
   });
 }
@@ -120,7 +125,7 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
   const router = createRouter({ ...options, checkIntervalMs: 0, mayBeProxied: true });
   const background = new Background(log);
   const service: Service = {
-    router,
+    router: checkedRoutes(router, log),
     log,
     background,
     transport: "http",

@@ -1,7 +1,7 @@
 // The transports of the conformance rows: this process, `tsgi dev`, and a real Apache in three modes.
 import { inspect } from "node:util";
 import { runDirect } from "../../src/server/direct.ts";
-import type { Log, LogMethod } from "../../src/spec.ts";
+import type { Application, Log, LogMethod } from "../../src/spec.ts";
 import { application } from "../fixtures/apps/rows.ts";
 import type { Apache } from "../harness/apache.ts";
 import { httpRequest } from "../harness/http.ts";
@@ -35,8 +35,8 @@ function collectingLog(add: (text: string) => void): Log {
   return log;
 }
 
-/** This process, no server. */
-export function direct(mountPoint: string): Transport {
+/** This process, no server; `served` stands for the application of the rows, with something around it. */
+export function direct(mountPoint: string, served: Application = application): Transport {
   const port = 8000;
   let logged = "";
   const log = collectingLog((text) => (logged += text));
@@ -47,7 +47,7 @@ export function direct(mountPoint: string): Transport {
       const body = row.request?.body;
       const chunks = row.request?.chunks;
       const target = targetOf(row, { mount: mountPoint, port });
-      const reply = await runDirect(application, {
+      const reply = await runDirect(served, {
         method: row.request?.method ?? "GET",
         url: target.startsWith("http:") ? target : `http://127.0.0.1:${port}${target}`,
         headers: headersOf(row),

@@ -2,10 +2,12 @@
 import { existsSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { headerValues, type HttpReply } from "../harness/http.ts";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { HttpConnection, headerValues, type HttpReply } from "../harness/http.ts";
+import { descriptorsOf, processesOf, residentBytes } from "../harness/leftovers.ts";
 import { apacheAccount } from "../harness/machine.ts";
 import { StartedServer } from "../harness/server.ts";
+import { until } from "../harness/until.ts";
 import { Workspace } from "../harness/workspace.ts";
 
 /** Where the site's debug log goes where Apache starts the program: the environment has no TMPDIR of ours there. */
@@ -48,11 +50,16 @@ for (const mode of ["proxy_fcgi", "fcgid", "cgi"] as const) {
     test("every link and form of the index leads to an answer", async () => {
       const index = await readFile(join(site, "index.html"), "utf8");
       const targets = [...index.matchAll(/(?:href|action)="([a-z][^":]*\.ts[^"]*)"/gu)].map((match) => match[1] ?? "");
-      expect(new Set(targets).size).toBeGreaterThanOrEqual(12);
+      expect(new Set(targets).size).toBeGreaterThanOrEqual(22);
       for (const target of new Set(targets)) {
+        if (target.startsWith("download.ts")) continue; // a test of its own
         const reply = await server.request(`/${target}`);
         expect(reply.complete, target).toBe(true);
-        const wanted: Record<string, number> = { "dispatch.ts/nowhere": 404, "product.ts": 400 };
+        const wanted: Record<string, number> = {
+          "dispatch.ts/nowhere": 404,
+          "product.ts": 400,
+          "router.ts/products/Z999": 404,
+        };
         expect(`${target} ${reply.status}`).toBe(`${target} ${wanted[target] ?? 200}`);
       }
     }, 60_000);
@@ -118,8 +125,94 @@ for (const mode of ["proxy_fcgi", "fcgid", "cgi"] as const) {
       expect(reply.body.toString().match(/<li>/gu)).toHaveLength(3);
     });
 
+    test.each([
+      ["express", "Express"],
+      ["fastify", "Fastify"],
+      ["hono", "Hono"],
+      ["koa", "Koa"],
+    ])("%s.ts answers as an application of its framework", async (file, framework) => {
+      const got = await server.request(`/${file}.ts/hello/Gr%C3%BC%C3%9Fe`);
+      expect(type(got)).toMatch(/^application\/json/u);
+      expect(JSON.parse(got.body.toString())).toEqual({ hello: "Gr\u00fc\u00dfe", from: "127.0.0.1", framework });
+      const posted = await server.request({
+        method: "POST",
+        target: `/${file}.ts/`,
+        headers: [
+          ["Content-Type", "application/x-www-form-urlencoded"],
+          ["Cookie", `other=1; ${file}=41`],
+        ],
+        body: "name=Ada+%3CLovelace%3E",
+      });
+      expect(posted.body.toString()).toContain("<h1>Hello Ada &lt;Lovelace&gt;!</h1>\n<p>This is visit 42.</p>");
+      expect(headerValues(posted.headers, "set-cookie").join()).toMatch(new RegExp(`^${file}=42;`, "u"));
+      expect((await server.request(`/${file}.ts/nowhere`)).status).toBe(404);
+    });
+
+    test("events come to their end, and go on after the last that a browser has seen", async () => {
+      const reply = await server.request("/events.ts/stream?count=1");
+      expect([type(reply), reply.complete]).toEqual(["text/event-stream", true]);
+      const events = reply.body.toString();
+      expect(events).toMatch(/^retry: 1000\n\nid: 1\nevent: tick\ndata: \{.*\}\n\nevent: end\ndata: \{\}\n\n$/u);
+      const target = "/events.ts/stream?count=3";
+      const rest = await server.request({ target, headers: [["Last-Event-ID", "2"]] });
+      expect(rest.body.toString().match(/^id: .*$/gmu)).toEqual(["id: 3"]);
+    });
+
+    test("an upload is read part by part, and a form that is broken is refused", async () => {
+      const part = (head: string, body: string): string =>
+        `--b\r\nContent-Disposition: form-data; ${head}\r\n\r\n${body}\r\n`;
+      const send = (body: string): Promise<HttpReply> =>
+        server.request({
+          method: "POST",
+          target: "/upload.ts",
+          headers: [
+            ["Content-Type", "multipart/form-data; boundary=b"],
+            ["Accept", "application/json"],
+          ],
+          body,
+        });
+      const file = part('name="file"; filename="C:\\\\dir\\\\a.txt"', "abc");
+      const whole = await send(
+        `${part('name="note"', "hello")}${file}${part('name="file"; filename=""', "")}--b--\r\n`,
+      );
+      expect(JSON.parse(whole.body.toString())).toEqual({
+        note: "hello",
+        files: [
+          {
+            name: "a.txt",
+            type: "application/octet-stream",
+            bytes: 3,
+            sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+          },
+        ],
+      });
+      expect((await send(file)).status).toBe(400);
+    });
+
+    test("a download has its length and its name", async () => {
+      const reply = await server.request("/download.ts?mib=2");
+      expect([reply.complete, reply.body.length, ...headerValues(reply.headers, "content-length")]).toEqual([
+        true,
+        2_097_152,
+        "2097152",
+      ]);
+      expect(headerValues(reply.headers, "content-disposition")).toEqual([
+        'attachment; filename="2-MiB-of-nothing.bin"',
+      ]);
+      const head = await server.request({ method: "HEAD", target: "/download.ts" });
+      expect([head.status, head.body.length]).toEqual([200, 0]);
+    });
+
     test("sources and the debug log are not sent", async () => {
-      for (const target of ["/lib/form.ts", "/lib/debug-log.ts", "/lib/", "/saying.ts", "/debug.log", "/lib/html.ts"]) {
+      for (const target of [
+        "/lib/framework-page.ts",
+        "/lib/form.ts",
+        "/lib/debug-log.ts",
+        "/lib/",
+        "/saying.ts",
+        "/debug.log",
+        "/lib/html.ts",
+      ]) {
         const reply = await server.request(target);
         expect(reply.status, target).not.toBe(200);
         expect(reply.body.toString(), target).not.toMatch(/import |export /u);
@@ -128,3 +221,61 @@ for (const mode of ["proxy_fcgi", "fcgid", "cgi"] as const) {
     });
   });
 }
+
+describe("a download of 1 GiB through Apache", () => {
+  const total = 1024 * 1_048_576;
+  let server: StartedServer;
+  let workers: number[];
+
+  beforeAll(async () => {
+    server = await StartedServer.start(workspace, site, { asRoot: true, outlivesTest: true });
+    await server.text("/download.ts?mib=1");
+    workers = processesOf(workspace.dir)
+      .filter(({ command }) => command.startsWith("tsgi: worker"))
+      .map(({ pid }) => pid);
+  }, 60_000);
+
+  afterAll(async () => {
+    expect(await server.stop(), server.program.report()).toEqual({ code: 0, signal: null });
+  }, 60_000);
+
+  const memory = (): number => workers.reduce((sum, pid) => sum + residentBytes(pid), 0);
+  const descriptors = (): number => workers.reduce((sum, pid) => sum + descriptorsOf(pid), 0);
+
+  test("arrives whole and is never in memory", async () => {
+    expect(workers.length).toBeGreaterThan(0);
+    const before = memory();
+    let most = before;
+    const connection = await HttpConnection.open(server.port, { deadlineMs: 60_000 });
+    await connection.sendRequest({ target: "/download.ts" });
+    expect(headerValues((await connection.readHead()).headers, "content-length")).toEqual([String(total)]);
+    let bytes = 0;
+    let looks = 0;
+    for (let piece = await connection.readSome(); piece !== undefined; piece = await connection.readSome()) {
+      bytes += piece.length;
+      if (bytes < looks * 16 * 1_048_576) continue;
+      looks += 1;
+      most = Math.max(most, memory());
+    }
+    connection.destroy();
+    expect(bytes).toBe(total);
+    expect(most - before).toBeLessThan(128 * 1_048_576);
+  }, 180_000);
+
+  test("lets go of its file when the client has had enough", async () => {
+    const connections: HttpConnection[] = [];
+    onTestFinished(() => connections.forEach((connection) => connection.destroy()));
+    const before = descriptors();
+    for (let count = 0; count < 8; count += 1) {
+      const connection = await HttpConnection.open(server.port);
+      await connection.sendRequest({ target: "/download.ts" });
+      await connection.readHead();
+      connection.pause();
+      connections.push(connection);
+    }
+    expect(descriptors()).toBeGreaterThanOrEqual(before + 8);
+    for (const connection of connections) connection.destroy();
+    await until("the files to be closed", () => descriptors() <= before);
+    expect(await server.text("/hello.ts")).toContain("Hello World");
+  }, 60_000);
+});

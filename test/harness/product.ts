@@ -1,5 +1,5 @@
-// A copy of what a user gets: bin, dist, package.json, production dependencies and the sample site, in a folder that
-// Apache's user can read wherever the checkout lies. Tests run the programs of this copy, never those of the checkout.
+// A copy of what a user gets: bin, dist, package.json, production dependencies and the sample site with what it imports,
+// in a folder that Apache's user can read wherever the checkout lies. Tests run the programs of this copy, never those of the checkout.
 import { chmod, chown, cp, lstat, mkdir, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,17 +27,39 @@ declare module "vitest" {
 
 interface LockedPackage {
   readonly dev?: boolean;
+  readonly dependencies?: Readonly<Record<string, string>>;
 }
 
-/** Folders under node_modules that a production installation has. */
-async function productionPackages(): Promise<string[]> {
-  const lock = JSON.parse(await readFile(join(checkout, "package-lock.json"), "utf8")) as {
+/** What the sample site imports beside the product. */
+export const sitePackages = ["express", "fastify", "hono", "koa"];
+
+/** Where Node finds `name` from the package at `from`; undefined for an optional one that is not there. */
+function lockedPath(packages: Readonly<Record<string, LockedPackage>>, from: string, name: string): string | undefined {
+  for (let folder = from; ; folder = folder.slice(0, Math.max(folder.lastIndexOf("node_modules/") - 1, 0))) {
+    const path = folder === "" ? `node_modules/${name}` : `${folder}/node_modules/${name}`;
+    if (packages[path] !== undefined) return path;
+    if (folder === "") return undefined;
+  }
+}
+
+/** Folders under node_modules that a production installation has, and those of the sample site. */
+async function installedPackages(): Promise<string[]> {
+  const { packages } = JSON.parse(await readFile(join(checkout, "package-lock.json"), "utf8")) as {
     packages: Record<string, LockedPackage>;
   };
-  return Object.entries(lock.packages)
-    .filter(([path, entry]) => path !== "" && entry.dev !== true)
-    .map(([path]) => path)
-    .filter((path) => existsSync(join(checkout, path)));
+  const wanted = new Set(
+    Object.entries(packages)
+      .filter(([path, entry]) => path !== "" && entry.dev !== true)
+      .map(([path]) => path),
+  );
+  const add = (from: string, name: string): void => {
+    const path = lockedPath(packages, from, name);
+    if (path === undefined || wanted.has(path)) return;
+    wanted.add(path);
+    for (const dependency of Object.keys(packages[path]?.dependencies ?? {})) add(path, dependency);
+  };
+  for (const name of sitePackages) add("", name);
+  return [...wanted].filter((path) => existsSync(join(checkout, path)));
 }
 
 /** Lets everybody read, whatever the umask of the checkout was; nobody but the owner may write. */
@@ -58,7 +80,7 @@ export async function copyProduct(): Promise<{ product: ProductCopy; remove: () 
   const base = await mkdtemp(join(tmpdir(), "tsgi-product-"));
   const dir = join(base, "tsgi");
   await mkdir(dir);
-  for (const path of ["bin", "dist", "apache", "package.json", ...(await productionPackages())]) {
+  for (const path of ["bin", "dist", "apache", "package.json", ...(await installedPackages())]) {
     if (!existsSync(join(checkout, path))) continue;
     await mkdir(dirname(join(dir, path)), { recursive: true });
     await cp(join(checkout, path), join(dir, path), { recursive: true });

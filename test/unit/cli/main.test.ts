@@ -40,6 +40,11 @@ beforeAll(() => {
     '  startResponse("200 OK", []); yield "half"; throw new Error("boom");',
     "};",
   ]);
+  write("wrong.ts", [
+    "export const application = (environ, startResponse) => {",
+    '  startResponse("204 No Content", [["Content-Type", "text/plain"]]); return "abc";',
+    "};",
+  ]);
   write("none.ts", ["export const other = 1;"]);
   write("broken.ts", ["export const application = () => {"]);
 });
@@ -129,7 +134,7 @@ test.each<[string[], RegExp]>([
 
 test.each<[string[], RegExp]>([
   [["check", "gone.ts"], /^tsgi: there is no file .*gone\.ts$/],
-  [["check", "none.ts"], /^tsgi: .* has no export `application` \(it exports other\)$/],
+  [["check", "none.ts"], /^tsgi: .* has no export `application` \(it exports other\); none of .*$/],
   [["check", "echo.ts#missing"], /^tsgi: .* has no export `missing` \(it exports application\)$/],
   [["daemon", "none.ts", "--listen", "unix:none.sock"], /^tsgi: .* has no export `application` .*$/],
   [["start-server", "gone.ts"], /^tsgi: there is no file .*gone\.ts$/],
@@ -155,10 +160,44 @@ test("every wrong setting has its line, with where it came from", async () => {
 test("check says what was found, and where a broken file is broken", async () => {
   const good = await tsgi(["check", "echo.ts"]);
   expect(good.code).toBe(0);
-  expect(good.stdout).toBe(`${base}/echo.ts: export application is an application, made of 1 file\n`);
+  expect(good.stdout).toBe(
+    `${base}/echo.ts: export application is an application (adapter wsgi), made of 1 file\n` +
+      "GET / answered 201 Made with 8 bytes: no rule of the contract is broken\n",
+  );
   const broken = await tsgi(["check", "broken.ts"]);
   expect(broken.code).toBe(1);
   expect(broken.stderr).toMatch(/^tsgi: .*broken\.ts:\d+:\d+: /);
+});
+
+describe("check runs a request with the contract checked", () => {
+  const found = /^.*: export application is an application \(adapter wsgi\), made of 1 file\n/;
+
+  test("it names each rule that is broken and why it is one", async () => {
+    const { code, stdout } = await tsgi(["check", "wrong.ts", "--url", "/x?y=1"]);
+    expect(code).toBe(1);
+    expect(stdout.replace(found, "").split("\n")).toEqual([
+      "GET /x?y=1 answered 204 No Content with 0 bytes",
+      expect.stringMatching(/^broken rule: there is a content-type header with 204: .+ \[rule bodyless-header, .+\]$/),
+      expect.stringMatching(/^broken rule: there is a body with status 204: .+ \[rule bodyless-body, .+\]$/),
+      "",
+    ]);
+  });
+
+  test("a failure is told with its place, and a response that breaks off", async () => {
+    const thrown = await tsgi(["check", "throws.ts"]);
+    expect(thrown.code).toBe(1);
+    expect(thrown.stdout).toMatch(/GET \/ answered 500 .*\nfailed: Error: boom\n +at .*throws\.ts:1:/);
+    const half = await tsgi(["check", "half.ts"]);
+    expect(half.code).toBe(1);
+    expect(half.stdout).toMatch(/GET \/ answered 200 OK with 4 bytes, and broke off\nbroken rule: .*Content-Type/);
+  });
+
+  test("--no-request only loads it, and --url has to be one", async () => {
+    const { code, stdout } = await tsgi(["check", "throws.ts", "--no-request"]);
+    expect([code, stdout.replace(found, "")]).toEqual([0, ""]);
+    const wrong = await tsgi(["check", "throws.ts", "--url", "x"]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, 'tsgi: --url "x": expected /path or http://host/path\n']);
+  });
 });
 
 describe("request", () => {

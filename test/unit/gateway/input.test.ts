@@ -435,6 +435,15 @@ describe("the end of the request", () => {
     await expect(input.read()).rejects.toThrow(RequestOverError);
   });
 
+  test("also when the rest of the body comes later, or never", async () => {
+    const input = new RequestInput(new Producer(), 5);
+    input.close();
+    input.push(Buffer.from("late"));
+    input.end();
+    input.fail(new ClientGoneError());
+    await expect(input.read()).rejects.toThrow(RequestOverError);
+  });
+
   test("a client that goes away: what came can be read, then the reason", async () => {
     const input = new RequestInput(new Producer(), 5);
     input.push(Buffer.from("abc"));

@@ -53,7 +53,7 @@ export async function application(environ, startResponse) {
       return await pages["/environ"]();
     },
     async "/early"() {
-      startResponse("200 OK", []);
+      startResponse("200 OK", [["Content-Type", "text/plain"]]);
       return "early";
     },
   };
@@ -207,6 +207,15 @@ test("logs one line for each request", async () => {
   await fetched(`${url}early?x`);
   await until("the line", () => log.lines.length === 1);
   expect(log.lines[0]?.message).toMatch(/^GET \/early\?x 200 5 bytes \d+ ms$/);
+});
+
+test("tells each broken rule of the contract once, and answers as without", async () => {
+  const url = await start();
+  for (let count = 0; count < 2; count += 1) expect((await fetched(`${url}latin`)).body.toString()).toBe("日");
+  await until("both requests to be logged", () => log.lines.filter(({ level }) => level === "info").length === 2);
+  const warnings = log.lines.filter(({ level }) => level === "warn");
+  expect(warnings).toMatchObject([{ fields: { rule: "content-type", request: "GET /latin" } }]);
+  expect(warnings[0]?.message).toMatch(/^lint: there is a body and no Content-Type: .+/);
 });
 
 test("a port that is in use, and an application that is broken, are one clear error", async () => {

@@ -1,10 +1,11 @@
 // bin/setup in a folder of its own, with stand-ins for node and npm on its PATH. Apache is this machine's.
 import { execFile } from "node:child_process";
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 const original = fileURLToPath(new URL("../../../bin/setup", import.meta.url));
 let folder = "";
@@ -15,10 +16,9 @@ interface Ran {
   readonly stderr: string;
 }
 
-function setup(): Promise<Ran> {
-  const env = { PATH: `${folder}/path:/usr/sbin:/usr/bin:/sbin:/bin` };
+function setup(args: string[] = [], path = `${folder}/path:/usr/sbin:/usr/bin:/sbin:/bin`): Promise<Ran> {
   return new Promise((resolve) => {
-    execFile(join(folder, "bin/setup"), { cwd: "/", env }, (error, stdout, stderr) => {
+    execFile(join(folder, "bin/setup"), args, { cwd: "/", env: { PATH: path } }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
     });
   });
@@ -93,4 +93,69 @@ test.each([
   const ran = await setup();
   expect(ran.code).toBe(code);
   expect(ran.stderr).toBe(code === 0 ? "" : `bin/setup: this is Node.js ${version}; tsgi needs 20.19 or newer\n`);
+});
+
+test("an argument that it does not know is wrong usage", async () => {
+  const ran = await setup(["--for-test"]);
+  expect(ran).toEqual({ code: 2, stdout: "", stderr: "bin/setup: --for-test: the only argument is --for-tests\n" });
+});
+
+describe("Chromium, on a machine that has none", () => {
+  /** A PATH with the few tools of the script, and none of this machine's browsers. */
+  async function bareMachine(aptGet: string | undefined): Promise<string> {
+    const bare = join(folder, "bare");
+    await mkdir(bare);
+    for (const tool of ["cat", "chmod", "cmp", "cp", "dirname", "env", "find", "id", "mkdir"]) {
+      const file = ["/usr/bin", "/bin"].map((place) => join(place, tool)).find((path) => existsSync(path));
+      if (file === undefined) throw new Error(`there is no ${tool}`);
+      await symlink(file, join(bare, tool));
+    }
+    await program("bare/sudo", '[ "$1" = -n ] && shift; exec "$@"');
+    await program("bare/apache2", "exit 0");
+    if (aptGet !== undefined) await program("bare/apt-get", aptGet);
+    await setup();
+    return `${folder}/path:${bare}`;
+  }
+
+  const installing =
+    'echo "$@" >> apt-calls; [ "$1" = update ] || { echo "#!/bin/sh" > bare/chromium; chmod 755 bare/chromium; }';
+
+  test("is installed for tests, once", async () => {
+    const path = await bareMachine(installing);
+    expect(await setup(["--for-tests"], path)).toEqual({
+      code: 0,
+      stdout: "bin/setup: installing with apt-get: chromium\n",
+      stderr: "",
+    });
+    expect(await readFile(join(folder, "apt-calls"), "utf8")).toBe(
+      "update\ninstall -y --no-install-recommends chromium\n",
+    );
+    expect(await setup(["--for-tests"], path)).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test("is nothing that a run without tests needs", async () => {
+    const path = await bareMachine(installing);
+    expect(await setup([], path)).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect(existsSync(join(folder, "apt-calls"))).toBe(false);
+  });
+
+  test("is asked for where nothing can install it, after everything else was installed", async () => {
+    const path = await bareMachine(undefined);
+    await rm(join(folder, "node_modules"), { recursive: true });
+    const ran = await setup(["--for-tests"], path);
+    expect(ran).toEqual({
+      code: 1,
+      stdout: "bin/setup: installing npm packages\n",
+      stderr: "bin/setup: the browser tests need Chromium on the PATH\n",
+    });
+  });
+
+  test("that cannot be installed is a failure with what apt-get said", async () => {
+    const path = await bareMachine('[ "$1" = update ] || { echo "no such package"; exit 100; }');
+    const ran = await setup(["--for-tests"], path);
+    expect([ran.code, ran.stderr]).toEqual([
+      1,
+      "no such package\nbin/setup: apt-get could not install Chromium; see above\n",
+    ]);
+  });
 });

@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { describe, expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { application as dispatch } from "../../../apache/site/dispatch.ts";
 import { application as hello } from "../../../apache/site/hello.ts";
 import { application as importing } from "../../../apache/site/importing.ts";
@@ -8,11 +12,19 @@ import { application as middleware } from "../../../apache/site/middleware.ts";
 import { application as rest } from "../../../apache/site/rest.ts";
 import { application as sample } from "../../../apache/site/sample.ts";
 import { application as stream } from "../../../apache/site/stream.ts";
+import { lint } from "../../../src/gateway/lint.ts";
+import type { Violation } from "../../../src/gateway/lint/rules.ts";
+import { loadApplication } from "../../../src/loader/load.ts";
 import { runDirect } from "../../../src/server/direct.ts";
 import type { DirectReply } from "../../../src/server/direct.ts";
 import type { Application } from "../../../src/spec.ts";
+import { sitePackages } from "../../harness/product.ts";
 
 const site = new URL("../../../apache/site/", import.meta.url);
+
+function isApplication(source: string): boolean {
+  return /^(?:export const application:|export default |await app\.listen)/mu.test(source);
+}
 
 function get(application: Application, mountPoint: string, rest = ""): Promise<DirectReply> {
   return runDirect(application, { method: "GET", url: mountPoint + rest, mountPoint });
@@ -141,7 +153,7 @@ describe("index.html", () => {
     const applications: string[] = [];
     for (const name of await readdir(site)) {
       if (!name.endsWith(".ts")) continue;
-      if ((await readFile(new URL(name, site), "utf8")).includes("export const application:")) applications.push(name);
+      if (isApplication(await readFile(new URL(name, site), "utf8"))) applications.push(name);
     }
     expect(applications).toContain("hello.ts");
     expect([...linked].sort()).toEqual(applications.sort());
@@ -151,5 +163,42 @@ describe("index.html", () => {
     const page = await readFile(new URL("index.html", site), "utf8");
     expect(page).not.toMatch(/(?:src|href|action)="(?:https?:)?\/\//);
     expect(page).not.toMatch(/@import|url\(/);
+  });
+});
+
+/** The applications of the site: every script that is one. */
+async function scripts(): Promise<string[]> {
+  const names = (await readdir(site)).filter((name) => name.endsWith(".ts"));
+  const texts = await Promise.all(names.map(async (name) => await readFile(new URL(name, site), "utf8")));
+  return names.filter((_name, index) => isApplication(texts[index] ?? ""));
+}
+
+describe("every script", () => {
+  test("keeps the rules of the contract, alone and with what it imports", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tsgi-test-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    for (const name of await scripts()) {
+      const reference = { file: fileURLToPath(new URL(name, site)), exportName: undefined };
+      const { application } = await loadApplication(reference, { cacheDir: folder });
+      const violations: Violation[] = [];
+      const checked = lint(application, { report: (violation) => violations.push(violation) });
+      const reply = await get(checked, `/${name}`, name === "download.ts" ? "?mib=1" : "?lines=1");
+      expect([name, reply.complete, violations]).toEqual([name, true, []]);
+    }
+  });
+
+  test("imports only packages that the container has", async () => {
+    const names = await readdir(site, { recursive: true });
+    const texts = await Promise.all(
+      names.filter((name) => name.endsWith(".ts")).map((name) => readFile(new URL(name, site), "utf8")),
+    );
+    const imported = texts
+      .flatMap((text) => [...text.matchAll(/ from "([^".][^"]*)"/gu)].map(([, name = ""]) => name))
+      .filter((name) => name !== "tsgi" && !name.startsWith("node:"))
+      .map((name) => name.replace(/\/.*$/u, ""));
+    const dockerfile = await readFile(new URL("../Dockerfile", site), "utf8");
+    const installed = [...dockerfile.matchAll(/"dependencies\.(\w+)=/gu)].map(([, name = ""]) => name);
+    expect([...new Set(imported)].sort()).toEqual(installed.sort());
+    expect(sitePackages.toSorted()).toEqual(installed);
   });
 });
