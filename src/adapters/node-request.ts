@@ -116,7 +116,6 @@ export class BodyPump {
 
   /** The response is out and nobody read the body: the request ends as if it had been read, as on node:http. */
   dump(): void {
-    if (this.#isOver) return;
     const request = this.#request;
     internalsOf(request)._dumped = true;
     request.removeAllListeners("data");
