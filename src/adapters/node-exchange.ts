@@ -11,7 +11,7 @@ import { headOnly } from "../gateway/response.ts";
 import type { WireHead } from "./node-headers.ts";
 import { parseWireHead } from "./node-headers.ts";
 import type { IncomingMessageClass, NodeRequest } from "./node-request.ts";
-import { BodyPump, createRequest, isConsumed } from "./node-request.ts";
+import { BodyPump, createRequest, detachAbortSignal, isConsumed } from "./node-request.ts";
 import { adoptResponse, closeResponse, drainResponse } from "./node-response.ts";
 import type { Piece, SocketOutlet } from "./node-socket.ts";
 import { RequestSocket } from "./node-socket.ts";
@@ -335,6 +335,7 @@ export class NodeExchange implements SocketOutlet {
   /** What node:http's server does when a response has finished. */
   #finished(): void {
     const { request, response, socket } = this;
+    detachAbortSignal(request);
     if (!isConsumed(request)) this.#pump.dump();
     socket.stopTimer();
     // eslint-disable-next-line typescript/no-unsafe-type-assertion -- a socket as far as node:http looks
