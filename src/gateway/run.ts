@@ -67,6 +67,8 @@ export class Exchange {
   #writers: Set<(reason: Error) => void> | undefined;
   #controller: AbortController | undefined;
   #endWorks: EndWork[] | undefined;
+  /** Who is to be told when the request is given up. */
+  #watchers: Array<() => void> | undefined;
   #isEnded = false;
 
   constructor(parts: ExchangeParts) {
@@ -97,6 +99,12 @@ export class Exchange {
       if (this.#gone !== undefined) this.#controller.abort(this.#gone);
     }
     return this.#controller.signal;
+  }
+
+  /** Calls back when the request is given up, by the client or by us; at once when it has been. */
+  onGone(callback: () => void): void {
+    if (this.#gone !== undefined) callback();
+    else (this.#watchers ??= []).push(callback);
   }
 
   /** Calls the application and sees its response through. Never throws; `observer.ended` tells the end. */
@@ -259,6 +267,7 @@ export class Exchange {
     this.#parts.input.fail(reason);
     this.#controller?.abort(reason);
     for (const reject of this.#writers ?? []) reject(reason);
+    for (const tell of this.#watchers ?? []) tell();
   }
 
   #answerFailure(error: unknown, wasHeadSent: boolean): void {

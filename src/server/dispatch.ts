@@ -130,6 +130,7 @@ class Dispatch {
       waitUntil: service.background.add,
       lazy: {
         signal: () => exchange.signal,
+        gone: (callback) => exchange.onGone(callback),
         log: () => service.log.child({ request_id: this.#requestId }),
         atEnd: (work) => exchange.atEnd(work),
       },
