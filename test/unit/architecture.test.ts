@@ -22,7 +22,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   adapters: [...contract, "gateway", "log"],
   forms: [...contract, "gateway"],
   "node-fastcgi": [...contract, "fastcgi"],
-  server: inner,
+  server: [...inner, "node-fastcgi"],
   supervisor: [...inner, "server"],
   cli: [...inner, "server", "supervisor"],
   index: [...inner, "server"],
