@@ -58,6 +58,7 @@ function daemonCommand({ site, listen, programs, cacheDir, daemonArguments }: Pr
   const target = site.target.kind === "application" ? referenceText(site.target) : site.target.root;
   const command = [`${programs}/tsgi`, "daemon", target, "--listen", formatListenAddress(listen)];
   if (cacheDir !== undefined) command.push("--cache-dir", cacheDir);
+  if (site.adapter !== undefined) command.push("--adapter", site.adapter);
   return command;
 }
 

@@ -16,6 +16,8 @@ export interface Site {
   readonly mountPoint: string;
   /** A folder of files for visitors; they come before the application. */
   readonly documentRoot: string | undefined;
+  /** What kind of application it is, where `--adapter` said it. */
+  readonly adapter?: string | undefined;
 }
 
 /** How long Apache waits for an application that sends nothing, in seconds. */
@@ -27,8 +29,9 @@ export function referenceText(target: SiteTarget & { readonly kind: "application
 }
 
 /** The arguments of `tsgi-cgi` and `tsgi-fcgid` for a site. */
-export function programArguments({ target, mountPoint }: Site, cacheDir: string | undefined): string[] {
+export function programArguments({ target, mountPoint, adapter }: Site, cacheDir: string | undefined): string[] {
   const options = cacheDir === undefined ? [] : [`--cache-dir=${cacheDir}`];
+  if (adapter !== undefined) options.push(`--adapter=${adapter}`);
   if (target.kind === "scripts") return [...options, `--script-root=${target.root}`];
   if (mountPoint !== "") options.push(`--mount-point=${mountPoint}`);
   return [...options, referenceText(target)];

@@ -29,6 +29,7 @@ const names = [
   "mountPoint",
   "documentRoot",
   "cacheDir",
+  "adapter",
 ] as const satisfies readonly SettingName[];
 
 const defaultApp = "/srv/app/app.ts";
@@ -45,12 +46,13 @@ function hasTarget({ groups, top }: ConfigFile): boolean {
 }
 
 function presetOptions(config: Config, target: SiteTarget, mountPoint: string | undefined): PresetOptions {
-  const { documentRoot, cacheDir, listen = defaultListen } = config;
+  const { documentRoot, cacheDir, adapter, listen = defaultListen } = config;
   return {
     site: {
       target,
       mountPoint: mountPoint ?? "",
       documentRoot: documentRoot === undefined ? undefined : resolve(documentRoot),
+      adapter,
     },
     listen,
     programs: programsDir,
@@ -85,7 +87,11 @@ function mountsOf({ applications, scriptRoot, mountPoint }: GroupConfig): GroupS
 /** For all that the configuration file names. */
 function forFile(mode: PresetName, file: ConfigFile, sources: ServerSources): Directive[] {
   const { groups } = resolveServer({ ...sources, defaultListen });
-  const daemonArguments = ["--config", file.path, ...argumentsFor(sources, ["listen", "mountPoint", "cacheDir"])];
+  const daemonArguments = [
+    "--config",
+    file.path,
+    ...argumentsFor(sources, ["listen", "mountPoint", "cacheDir", "adapter"]),
+  ];
   const sites = groups.map((group) => ({ name: group.name, listen: group.listen, mounts: mountsOf(group) }));
   const [group] = groups;
   const [mount, ...others] = sites.flatMap(({ mounts }) => mounts);

@@ -23,6 +23,7 @@ const names = [
   "scriptRoot",
   "mountPoint",
   "cacheDir",
+  "adapter",
   "processes",
   "maxConcurrency",
   "queueLimit",

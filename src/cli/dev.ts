@@ -7,7 +7,14 @@ import { addSettings, readConfig } from "./options.ts";
 import { StopRequest } from "./signals.ts";
 import { describeTarget, serverTarget, siteTarget } from "./target.ts";
 
-const names = ["host", "port", "mountPoint", "cacheDir", "logLevel"] as const satisfies readonly SettingName[];
+const names = [
+  "host",
+  "port",
+  "mountPoint",
+  "cacheDir",
+  "adapter",
+  "logLevel",
+] as const satisfies readonly SettingName[];
 
 async function run(app: string, command: Command): Promise<number> {
   const config = readConfig(command, names);

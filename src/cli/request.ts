@@ -9,7 +9,7 @@ import type { HeaderList, Log } from "../spec.ts";
 import { addSettings, readConfig } from "./options.ts";
 import { reserveStdout } from "./stdout.ts";
 
-const names = ["mountPoint", "cacheDir"] as const satisfies readonly SettingName[];
+const names = ["mountPoint", "cacheDir", "adapter"] as const satisfies readonly SettingName[];
 
 interface RequestOptions {
   readonly header: readonly string[];
@@ -79,13 +79,13 @@ async function run(
   command: Command,
 ): Promise<number> {
   const [app, first, second] = words;
-  const { mountPoint, cacheDir } = readConfig(command, names);
+  const { mountPoint, cacheDir, adapter } = readConfig(command, names);
   const { header, data } = command.opts<RequestOptions>();
   const headers = parseHeaders(header);
   const { method, url } = urlAndMethod(first, second, data !== undefined);
   const body = readBody(data);
   const print = reserveStdout();
-  const { application, file } = await loadApplication(parseAppReference(app, process.cwd()), { cacheDir });
+  const { application, file } = await loadApplication(parseAppReference(app, process.cwd()), { cacheDir, adapter });
   const terminal = new TerminalLog();
   const { runDirect } = await import("../server/direct.ts");
   const request = { method, url, headers, mountPoint, script: file, log: terminal.log };

@@ -2,6 +2,8 @@
 // Rules: command-line options, environment variables, keys of the configuration file, help texts and the Config type all
 // come from here. A new setting is one entry.
 
+import type { AdapterName } from "../adapters/names.ts";
+import { adapterNames } from "../adapters/names.ts";
 import type { ServerMode } from "../apache/server-root.ts";
 import { serverModes } from "../apache/server-root.ts";
 import type { LogLevel } from "../log.ts";
@@ -33,6 +35,7 @@ const noText: string | undefined = undefined;
 const noTexts: readonly string[] = [];
 const noAddress: ListenAddress | undefined = undefined;
 const defaultEngine: EngineName = "tsgi";
+const noAdapter: AdapterName | undefined = undefined;
 const defaultLevel: LogLevel = "info";
 const defaultMode: ServerMode = "proxy_fcgi";
 
@@ -104,6 +107,14 @@ export const settings = {
     help: "folder for compiled scripts, for this user alone",
     parse: parseText,
     place: "path",
+  }),
+  adapter: definePerGroup({
+    flag: "adapter",
+    placeholder: "kind",
+    default: noAdapter,
+    defaultText: undefined,
+    help: `what kind of application it is, where its shape does not tell: ${adapterNames.join(", ")}`,
+    parse: oneOf(adapterNames),
   }),
   maxParamsBytes: definePerGroup({
     flag: "max-params",

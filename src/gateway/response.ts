@@ -15,6 +15,12 @@ export interface ResponseHead {
   readonly headers: HeaderList;
 }
 
+/**
+ * Given to `write`, it sends the head at once, before there is any body: for adapters of applications that flush their
+ * head. Any other empty chunk sends nothing (PEP 3333).
+ */
+export const headOnly: Uint8Array = new Uint8Array(0);
+
 /** Where a response goes. One sink serves one request. */
 export interface ResponseSink {
   /**
@@ -104,7 +110,7 @@ export class Response {
   /** Sends a chunk at once. False: wait for the sink's `drained`. An empty chunk sends nothing. */
   send(chunk: Chunk): boolean {
     const head = this.#startedHead();
-    if (chunk.length === 0) return true;
+    if (chunk.length === 0 && (chunk !== headOnly || this.#isHeadSent)) return true;
     return this.#sendData(head, chunk, false);
   }
 

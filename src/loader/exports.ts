@@ -1,38 +1,133 @@
-// Finds the application among the exports of a script.
-// Rule: the name after `#` is an export of the script, `application` without one. A CommonJS script has one export only, its
-// `module.exports`: there the name is looked for on `module.exports`, then on `module.exports.default`; and when no name was
-// given, or the name is `default`, a function that is `module.exports` itself (or its `default`) is the application.
-// In an ES module only `#default` finds a default export.
-import { LoadError } from "../errors.ts";
+// Finds the application among the exports of a script, or the server that the script let listen.
+// Rules, in this order: the name after `#` is an export of the script, and nothing else is looked at; else the export
+// `application`; else the default export; else one of `app`, `handler`, `server` and `fetch`; else a captured listen. A
+// CommonJS script has one export only, its `module.exports`: names are looked for on it, then on `module.exports.default`,
+// and where an ES module's default export has its turn, `module.exports` itself has, then its `default`.
+// A plain function called `application`, or named after `#`, is one of the gateway's own unless its parameters say
+// otherwise: for these nothing of the adapters is imported.
+import type { Server } from "node:http";
+import type { FunctionKind } from "../adapters/function-kind.ts";
+import { isPlainFunction, kindOfFunction } from "../adapters/function-kind.ts";
+import type { ListenCapture } from "../adapters/listen-capture.ts";
+import type { AdapterName } from "../adapters/names.ts";
+import { LoadError, messageOf } from "../errors.ts";
 import type { Application } from "../spec.ts";
 import type { ModuleFormat } from "./entry.ts";
 import type { Namespace } from "./instance.ts";
 
-/** The name that is looked for when none was given. */
-export const defaultExportName = "application";
-
-/** The application; throws LoadError "no-export" when there is none of that name or when it is no function. */
-export function pickApplication(
-  namespace: Namespace,
-  { file, exportName, moduleFormat }: { file: string; exportName: string | undefined; moduleFormat: ModuleFormat },
-): Application {
-  const name = exportName ?? defaultExportName;
-  const value = moduleFormat === "esm" ? namespace[name] : findInCommonJs(namespace["default"], exportName);
-  if (typeof value === "function") return value as Application;
-  const names = moduleFormat === "esm" ? Object.keys(namespace) : namesOf(namespace["default"]);
-  if (value === undefined && !names.includes(name)) {
-    throw new LoadError("no-export", `${file} has no export \`${name}\` (it exports ${names.join(", ") || "nothing"})`);
-  }
-  throw new LoadError("no-export", `the export \`${name}\` of ${file} is ${kindOf(value)}, not a function`);
+/** A script that has been run, and what is asked of it. */
+export interface RunScript {
+  readonly file: string;
+  readonly namespace: Namespace;
+  readonly moduleFormat: ModuleFormat;
+  readonly capture: ListenCapture;
+  readonly exportName: string | undefined;
+  /** From `--adapter`: what kind of application it is, whatever it looks like. */
+  readonly adapter: AdapterName | undefined;
 }
 
-function findInCommonJs(exported: unknown, exportName: string | undefined): unknown {
+/** Where an application was found, and what it is. */
+export interface FoundApplication {
+  readonly application: Application;
+  readonly adapter: AdapterName;
+  /** Undefined for a server that was let listen. */
+  readonly exportName: string | undefined;
+}
+
+interface Candidate {
+  readonly name: string;
+  readonly value: unknown;
+  /** What a plain function is whose parameters do not tell. */
+  readonly otherwise: FunctionKind | undefined;
+}
+
+const otherNames = ["app", "handler", "server", "fetch"];
+
+/**
+ * The application; undefined when no export is one. Rejects with LoadError "no-export" when the export that was named, or
+ * `application`, is none, and with "failed-inside" when an application does not become ready.
+ */
+export async function findExport(script: RunScript): Promise<FoundApplication | undefined> {
+  const candidates = candidatesOf(script).filter(({ value }) => value !== undefined);
+  for (const candidate of candidates) {
+    const found = await adaptCandidate(candidate, script);
+    if (found !== undefined) return found;
+  }
+  const meant = candidates.find(({ name }) => name === (script.exportName ?? "application"));
+  if (meant === undefined) return undefined;
+  const text = `the export \`${meant.name}\` of ${script.file} is ${kindOf(meant.value)}, not an application`;
+  throw new LoadError("no-export", text);
+}
+
+/** The application that a captured server is. */
+export async function adaptServer(server: Server): Promise<FoundApplication> {
+  const { fromCapturedServer } = await import("../adapters/captured-server.ts");
+  return { application: fromCapturedServer(server), adapter: "server", exportName: undefined };
+}
+
+/** Why there is no application. */
+export function noApplication({ file, namespace, moduleFormat, exportName }: RunScript): LoadError {
+  const name = exportName ?? "application";
+  const names = moduleFormat === "esm" ? Object.keys(namespace) : namesOf(namespace["default"]);
+  if (names.includes(name)) {
+    return new LoadError("no-export", `the export \`${name}\` of ${file} is undefined, not an application`);
+  }
+  const others = exportName === undefined ? "; none of these is an application, and no server listens" : "";
+  const list = names.join(", ") || "nothing";
+  return new LoadError("no-export", `${file} has no export \`${name}\` (it exports ${list})${others}`);
+}
+
+async function adaptCandidate(
+  { name, value, otherwise }: Candidate,
+  { file, adapter }: RunScript,
+): Promise<FoundApplication | undefined> {
+  const isOwn = adapter === undefined || adapter === "wsgi";
+  if (isOwn && isPlainFunction(value) && kindOfFunction(value, adapter ?? otherwise) === "wsgi") {
+    return { application: value as Application, adapter: "wsgi", exportName: name };
+  }
+  const { adapterOf, recognize } = await import("../adapters/recognize.ts");
+  const kind = adapter ?? adapterOf(value, otherwise);
+  if (kind === undefined) return undefined;
+  try {
+    const recognized = recognize(value, kind);
+    if (recognized === undefined) return undefined;
+    return { application: await recognized.application, adapter: kind, exportName: name };
+  } catch (error) {
+    const text = `the export \`${name}\` of ${file} could not be made an application: ${messageOf(error)}`;
+    throw new LoadError("failed-inside", text, error);
+  }
+}
+
+function candidatesOf({ namespace, moduleFormat, exportName }: RunScript): readonly Candidate[] {
+  if (moduleFormat === "esm") {
+    const named = (name: string, otherwise?: FunctionKind): Candidate => ({ name, value: namespace[name], otherwise });
+    if (exportName !== undefined) return [named(exportName, "wsgi")];
+    return [named("application", "wsgi"), named("default"), ...otherNames.map((name) => named(name, kindByName(name)))];
+  }
+  return commonJsCandidates(namespace["default"], exportName);
+}
+
+function commonJsCandidates(exported: unknown, exportName: string | undefined): readonly Candidate[] {
   const holders = [exported, propertyOf(exported, "default")];
-  const name = exportName ?? defaultExportName;
-  const named = holders.map((holder) => propertyOf(holder, name)).find((value) => value !== undefined);
-  if (named !== undefined && name !== "default") return named;
-  const itself = exportName === undefined || name === "default";
-  return (itself ? holders.find((holder) => typeof holder === "function") : undefined) ?? named;
+  const named = (name: string, otherwise?: FunctionKind): Candidate => {
+    const value = holders.map((holder) => propertyOf(holder, name)).find((found) => found !== undefined);
+    return { name, value, otherwise };
+  };
+  const itself = (otherwise?: FunctionKind): readonly Candidate[] =>
+    holders.filter(isNoEmptyObject).map((value) => ({ name: "default", value, otherwise }));
+  if (exportName === "default") return itself("wsgi");
+  if (exportName !== undefined) return [named(exportName, "wsgi")];
+  return [named("application", "wsgi"), ...itself(), ...otherNames.map((name) => named(name, kindByName(name)))];
+}
+
+function kindByName(name: string): FunctionKind | undefined {
+  return name === "fetch" ? "fetch" : undefined;
+}
+
+/** `module.exports` is an empty object unless a script says otherwise. */
+function isNoEmptyObject(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return value !== undefined && value !== null;
+  return Object.keys(value).length > 0 || Object.getPrototypeOf(value) !== Object.prototype;
 }
 
 function propertyOf(holder: unknown, name: string): unknown {

@@ -3,14 +3,25 @@
 // one had its place, or whose code threw, gets a new address (a number after `?`) and runs afresh. Old instances stay in
 // memory and whatever they started (timers, servers, handlers) goes on: nothing can undo that but a new process.
 import { pathToFileURL } from "node:url";
+import type { ListenCapture } from "../adapters/listen-capture.ts";
+import { captureListen } from "../adapters/listen-capture.ts";
 import { LoadError } from "../errors.ts";
+import type { Log } from "../spec.ts";
 
 /** What a module exports. */
 export type Namespace = Readonly<Record<string, unknown>>;
 
+/** A bundle that has run. */
+export interface RunBundle {
+  readonly namespace: Namespace;
+  /** The server that its code let listen, now or later. Whoever has decided what the application is ends it. */
+  readonly capture: ListenCapture;
+}
+
 interface Instance {
   readonly bundle: string;
   readonly address: string;
+  readonly capture: ListenCapture;
   isBroken: boolean;
 }
 
@@ -19,8 +30,11 @@ const current = new Map<string, Instance>();
 const timesStarted = new Map<string, number>();
 
 /** Runs a bundle, or gives the instance of it that runs already. Rejects with what the module threw, or a LoadError late. */
-export async function importBundle(slot: string, bundle: string, deadlineMs: number): Promise<Namespace> {
-  const instance = instanceOf(slot, bundle);
+export async function importBundle(
+  { slot, bundle, log }: { readonly slot: string; readonly bundle: string; readonly log?: Log | undefined },
+  deadlineMs: number,
+): Promise<RunBundle> {
+  const instance = instanceOf(slot, bundle, log);
   process.setSourceMapsEnabled(true);
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_resolve, reject) => {
@@ -29,22 +43,25 @@ export async function importBundle(slot: string, bundle: string, deadlineMs: num
     timer = setTimeout(() => reject(new LoadError("failed-inside", text)), deadlineMs);
   });
   try {
-    return await Promise.race([import(instance.address) as Promise<Namespace>, tooLate]);
+    const namespace = await Promise.race([import(instance.address) as Promise<Namespace>, tooLate]);
+    return { namespace, capture: instance.capture };
   } catch (error) {
     instance.isBroken = true;
+    instance.capture.end();
     throw error;
   } finally {
     clearTimeout(timer);
   }
 }
 
-function instanceOf(slot: string, bundle: string): Instance {
+function instanceOf(slot: string, bundle: string, log: Log | undefined): Instance {
   const known = current.get(slot);
   if (known?.bundle === bundle && !known.isBroken) return known;
   const count = timesStarted.get(bundle) ?? 0;
   timesStarted.set(bundle, count + 1);
   const url = pathToFileURL(bundle).href;
-  const instance: Instance = { bundle, address: count === 0 ? url : `${url}?${count}`, isBroken: false };
+  const address = count === 0 ? url : `${url}?${count}`;
+  const instance: Instance = { bundle, address, capture: captureListen(bundle, log), isBroken: false };
   current.set(slot, instance);
   return instance;
 }

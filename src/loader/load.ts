@@ -6,14 +6,18 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LoadError, messageOf, systemCodeOf } from "../errors.ts";
-import type { Application } from "../spec.ts";
+import type { ListenCapture } from "../adapters/listen-capture.ts";
+import type { AdapterName } from "../adapters/names.ts";
+import type { Application, Log } from "../spec.ts";
 import { currentOwner, findCacheFolder } from "./cache.ts";
 import type { CompileOutcome } from "./compile.ts";
 import { readEntry, writeEntry } from "./entry.ts";
 import type { CacheEntry, EntryKey, ModuleFormat } from "./entry.ts";
-import { defaultExportName, pickApplication } from "./exports.ts";
+import { adaptServer, findExport, noApplication } from "./exports.ts";
+import type { FoundApplication, RunScript } from "./exports.ts";
 import { importBundle } from "./instance.ts";
 import type { Namespace } from "./instance.ts";
+import { awaitListen, resourcesInUse } from "./listening.ts";
 import { nodeMajor, packageRoot } from "./package.ts";
 import type { Watch } from "./watch.ts";
 
@@ -26,13 +30,19 @@ export interface AppReference {
 export interface LoadOptions {
   /** Folder for compiled scripts; it must be safe. Undefined: the default place. */
   readonly cacheDir: string | undefined;
+  /** What kind of application it is, where its shape shall not decide. */
+  readonly adapter?: AdapterName | undefined;
+  /** Told of servers whose `listen` was ignored. */
+  readonly log?: Log | undefined;
 }
 
 export interface LoadedApplication {
   readonly application: Application;
   /** Real path of the script. */
   readonly file: string;
-  readonly exportName: string;
+  /** Where it was found; undefined for a server that the script let listen. */
+  readonly exportName: string | undefined;
+  readonly adapter: AdapterName;
   /** Every file whose change matters. */
   readonly inputs: readonly string[];
 }
@@ -44,6 +54,11 @@ export type LoadOutcome =
 
 interface RunningScript {
   readonly namespace: Namespace;
+  readonly capture: ListenCapture;
+  /** What kept the process busy before the script ran. */
+  readonly resourcesBefore: ReadonlyMap<string, number>;
+  /** When it shall have become an application, by performance.now(). */
+  readonly deadline: number;
   readonly moduleFormat: ModuleFormat;
   readonly watch: Watch;
 }
@@ -86,14 +101,27 @@ export async function attemptLoad(reference: AppReference, options: LoadOptions)
     const outcome = await runScriptOnce(file, options);
     if (!outcome.ok) return outcome;
     ({ watch } = outcome.running);
-    const { namespace, moduleFormat } = outcome.running;
     const { exportName } = reference;
-    const application = pickApplication(namespace, { file, exportName, moduleFormat });
-    const inputs = watch.files.map(({ path }) => path);
-    return { ok: true, loaded: { application, file, exportName: exportName ?? defaultExportName, inputs }, watch };
+    const found = await findApplication({ ...outcome.running, file, exportName, adapter: options.adapter });
+    return { ok: true, loaded: { ...found, file, inputs: watch.files.map(({ path }) => path) }, watch };
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     return { ok: false, error, watch };
+  }
+}
+
+/** The application among the exports, or the server that listens, if need be a little later. */
+async function findApplication(script: RunScript & RunningScript): Promise<FoundApplication> {
+  const { capture, exportName, deadline, resourcesBefore } = script;
+  try {
+    const found = await findExport(script);
+    if (found !== undefined) return found;
+    if (exportName !== undefined) throw noApplication(script);
+    const server = await awaitListen(capture, { deadline, resourcesBefore });
+    if (server === undefined) throw noApplication(script);
+    return await adaptServer(server);
+  } finally {
+    capture.end();
   }
 }
 
@@ -114,6 +142,7 @@ export async function loadModule(
 ): Promise<LoadedModule> {
   const outcome = await runScript(findScriptFile(file), options, approve);
   if (!outcome.ok) throw outcome.error;
+  outcome.running.capture.end();
   return outcome.running;
 }
 
@@ -156,11 +185,11 @@ async function runScript(
     const found = await findBundle(script, options, mayUseCache);
     if (!found.ok) return found;
     approve?.(found.entry.watch.files.map(({ path }) => path));
-    const outcome = await runBundle(script, found);
-    if (outcome.ok || attempt === maxAttempts || systemCodeOf(outcome.error.cause) !== "ERR_MODULE_NOT_FOUND")
-      return outcome;
+    const outcome = await runBundle(script, found, options.log);
+    if (outcome.ok || attempt === maxAttempts) return outcome;
     const isBundleGone = !existsSync(found.bundle);
-    if (!isBundleGone && !found.isCached) return outcome;
+    const mayHelp = isBundleGone || (found.isCached && systemCodeOf(outcome.error.cause) === "ERR_MODULE_NOT_FOUND");
+    if (!mayHelp) return outcome;
     mayUseCache = isBundleGone;
   }
 }
@@ -198,11 +227,14 @@ async function findBundle(
   }
 }
 
-async function runBundle(script: string, { bundle, entry }: FoundBundle): Promise<ScriptOutcome> {
+async function runBundle(script: string, { bundle, entry }: FoundBundle, log: Log | undefined): Promise<ScriptOutcome> {
   const { moduleFormat, watch } = entry;
+  const resourcesBefore = resourcesInUse();
+  const deadline = performance.now() + startDeadlineMs;
   try {
     const slot = `${dirname(bundle)}\0${script}`;
-    return { ok: true, running: { namespace: await importBundle(slot, bundle, startDeadlineMs), moduleFormat, watch } };
+    const ran = await importBundle({ slot, bundle, log }, startDeadlineMs);
+    return { ok: true, running: { ...ran, moduleFormat, watch, resourcesBefore, deadline } };
   } catch (error) {
     const text = `${script} failed while it was loaded: ${describeThrown(error)}`;
     return { ok: false, error: new LoadError("failed-inside", text, error), watch };

@@ -21,6 +21,7 @@ async function main(): Promise<number> {
     entry,
     scriptFilename: variables["SCRIPT_FILENAME"],
     query: variables["QUERY_STRING"],
+    adapter: process.env["TSGI_ADAPTER"],
   });
   return await runCgi({ target: targetOf(args, process.cwd()), args, variables, outputFd: Number(outputFd), log });
 }

@@ -77,11 +77,12 @@ function readStdin({ exchange }: Dispatched, spool: SpoolingFlow, length: string
 /** Serves the one request. Gives the exit code when the process may end. */
 export async function runCgi(options: CgiOptions): Promise<number> {
   const { args, log, variables } = options;
-  const { mountPoint, cacheDir } = args;
+  const { mountPoint, cacheDir, adapter } = args;
   const router = createRouter({
     target: options.target,
     mountPoint,
     cacheDir,
+    adapter,
     checkIntervalMs: Infinity,
     mayBeProxied: false,
     log,

@@ -3,6 +3,8 @@
 // can have made are never read; an entry that is itself the script (Action, ScriptAlias) reads no arguments at all.
 
 import { realpathSync } from "node:fs";
+import type { AdapterName } from "../adapters/names.ts";
+import { adapterNames } from "../adapters/names.ts";
 import { ConfigError } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
 import type { Target } from "./route.ts";
@@ -12,6 +14,7 @@ export interface EntryArguments {
   readonly app: string | undefined;
   readonly mountPoint: string | undefined;
   readonly cacheDir: string | undefined;
+  readonly adapter: AdapterName | undefined;
   readonly scriptRoot: string | undefined;
 }
 
@@ -47,8 +50,15 @@ export function isSameFile(left: string | undefined, right: string | undefined):
   }
 }
 
-const optionNames = ["mount-point", "cache-dir", "script-root"] as const;
+const optionNames = ["mount-point", "cache-dir", "script-root", "adapter"] as const;
 type OptionName = (typeof optionNames)[number];
+
+function readAdapter(name: string | undefined): AdapterName | undefined {
+  if (name === undefined || name === "") return undefined;
+  const found = adapterNames.find((known) => known === name);
+  if (found !== undefined) return found;
+  throw new ConfigError([`unknown adapter ${JSON.stringify(name)}; known are ${adapterNames.join(", ")}`]);
+}
 
 /**
  * Reads the arguments. `entry` is the program's own file, `scriptFilename` and `query` are those of a CGI request.
@@ -60,6 +70,8 @@ export function readEntryArguments(
     readonly entry: string;
     readonly scriptFilename?: string | undefined;
     readonly query?: string | undefined;
+    /** From the environment: the adapter where no argument names one. */
+    readonly adapter?: string | undefined;
   },
 ): EntryArguments {
   const isOwnScript = isSameFile(request.scriptFilename, request.entry);
@@ -80,6 +92,7 @@ export function readEntryArguments(
     app: words[index],
     mountPoint: options.get("mount-point"),
     cacheDir: options.get("cache-dir"),
+    adapter: readAdapter(options.get("adapter") ?? request.adapter),
     scriptRoot: options.get("script-root"),
   };
 }

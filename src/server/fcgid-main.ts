@@ -40,12 +40,13 @@ function watchParent(onOrphaned: () => void): void {
 
 async function main(): Promise<void> {
   const [, entry = "", ...argv] = process.argv;
-  const args = readEntryArguments(argv, { entry });
-  const { mountPoint, cacheDir } = args;
+  const args = readEntryArguments(argv, { entry, adapter: process.env["TSGI_ADAPTER"] });
+  const { mountPoint, cacheDir, adapter } = args;
   const router = createRouter({
     target: targetOf(args, process.cwd()),
     mountPoint,
     cacheDir,
+    adapter,
     checkIntervalMs,
     mayBeProxied: false,
     log,

@@ -5,6 +5,8 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import type { AdapterName } from "../adapters/names.ts";
+import { exemptFromCapture } from "../adapters/listen-capture.ts";
 import { BootError, ClientGoneError, messageOf, systemCodeOf } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import { percentDecode, rawPathOf } from "../gateway/url-path.ts";
@@ -24,6 +26,7 @@ export interface DevServerOptions {
   readonly port: number;
   readonly mountPoint: string | undefined;
   readonly cacheDir: string | undefined;
+  readonly adapter?: AdapterName | undefined;
   readonly log: Log;
 }
 
@@ -75,6 +78,7 @@ function listening(server: Server, options: DevServerOptions): Promise<void> {
         systemCodeOf(error) === "EADDRINUSE" ? "the port is in use; choose another with --port" : messageOf(error);
       reject(new BootError(`cannot listen on ${options.host}:${options.port}: ${why}`, error));
     });
+    exemptFromCapture(server);
     server.listen(options.port, options.host, resolve);
   });
 }

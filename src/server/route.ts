@@ -2,6 +2,7 @@
 // Rules: the script comes from SCRIPT_FILENAME, or behind mod_actions from PATH_TRANSLATED, never from the URL and never
 // by trying; anything outside the root, or that is no script, is a LoadError that answers 403 or 404.
 
+import type { AdapterName } from "../adapters/names.ts";
 import { LoadError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import { mend } from "../gateway/environ.ts";
@@ -39,6 +40,7 @@ export interface RouterOptions {
   readonly target: Target;
   readonly mountPoint: string | undefined;
   readonly cacheDir: string | undefined;
+  readonly adapter?: AdapterName | undefined;
   /** How long a loaded application is used before its files are looked at again, ms; 0 looks every time, Infinity never. */
   readonly checkIntervalMs: number;
   /** Whether ProxyPass may be in front: in the daemon, not under mod_fcgid and CGI. */

@@ -2,6 +2,7 @@
 // Rules: the same engine and limits as a worker of the daemon, without supervisor, loader and signals; whoever serves
 // closes; a unix socket's file goes with it.
 
+import type { AdapterName } from "../adapters/names.ts";
 import type { ListenAddress } from "../config/address.ts";
 import { ContractError } from "../errors.ts";
 import type { Application, Log } from "../spec.ts";
@@ -10,6 +11,8 @@ import type { Application, Log } from "../spec.ts";
 export interface ServeOptions {
   /** "unix:/path", "tcp:host:port", "fd:0", or a port of 127.0.0.1; port 0 takes a free one. */
   readonly listen: string | number | ListenAddress;
+  /** What kind of application it is, where its shape does not tell: a function of `(a, b)` counts as a Node handler. */
+  readonly adapter?: AdapterName;
   /** URL path of the application, where Apache does not say it. */
   readonly mountPoint?: string;
   /** Permissions of a unix socket; default 0o660. */
@@ -42,11 +45,20 @@ export interface FastCgiService {
 }
 
 /**
- * Serves an application on FastCGI until `close`. Throws ConfigError for a malformed address, ContractError for what is no
- * application, and BootError when the address cannot be listened on.
+ * Serves on FastCGI until `close`: an application of this package's own kind, or anything that `recognize` knows, such as
+ * an Express, Koa, Fastify or Hono application, an http.Server or a function `(req, res)`. Throws ConfigError for a malformed
+ * address, ContractError for what is no application, and BootError when the address cannot be listened on.
  */
-export async function serveFastCGI(application: Application, options: ServeOptions): Promise<FastCgiService> {
-  if (typeof application !== "function") throw new ContractError("serveFastCGI needs an application");
-  const { startService } = await import("./fastcgi-service.ts");
-  return await startService(application, options);
+export async function serveFastCGI(application: Application, options: ServeOptions): Promise<FastCgiService>;
+export async function serveFastCGI(handler: unknown, options: ServeOptions): Promise<FastCgiService>;
+export async function serveFastCGI(given: unknown, options: ServeOptions): Promise<FastCgiService> {
+  const [{ recognize }, { startService }] = await Promise.all([
+    import("../adapters/recognize.ts"),
+    import("./fastcgi-service.ts"),
+  ]);
+  const recognized = recognize(given, options.adapter);
+  if (recognized === undefined) {
+    throw new ContractError(`serveFastCGI needs an application, and got ${given === null ? "null" : typeof given}`);
+  }
+  return await startService(await recognized.application, options);
 }

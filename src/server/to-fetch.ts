@@ -21,7 +21,7 @@ export interface FetchHandlerOptions {
 }
 
 /** Rejects only when the response is given up before its head. Later arguments go to `options.variables`. */
-export type FetchHandler = (request: Request, ...rest: readonly unknown[]) => Promise<Response>;
+export type FetchListener = (request: Request, ...rest: readonly unknown[]) => Promise<Response>;
 
 /** Bytes of response that may wait to be read. */
 const highWaterBytes = 64 * 1024;
@@ -188,7 +188,7 @@ function variablesOf(request: Request, rest: readonly unknown[], { variables: mo
 }
 
 /** Makes a fetch handler of an application: `export default { fetch: toFetchHandler(application) }`. */
-export function toFetchHandler(application: Application, options: FetchHandlerOptions = {}): FetchHandler {
+export function toFetchHandler(application: Application, options: FetchHandlerOptions = {}): FetchListener {
   const shared = createBridgeService(options.log);
   const mountPoint = normalMountPoint(options.mountPoint ?? "");
   return async (request, ...rest) => {

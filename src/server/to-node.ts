@@ -25,7 +25,7 @@ export interface NodeHandlerOptions {
 }
 
 /** What node:http, Express and Connect call. */
-export type NodeHandler = (
+export type NodeListener = (
   request: IncomingMessage,
   response: ServerResponse,
   next?: (error?: unknown) => void,
@@ -123,7 +123,7 @@ function yieldingSink(sink: ResponseSink, hasYielded: () => boolean): ResponseSi
  * Makes a request listener. Use it as `http.createServer(toNodeHandler(application))`, as `app.use("/path", ...)` in
  * Express and Connect, or call it with the `req` and `res` of another framework.
  */
-export function toNodeHandler(application: Application, options: NodeHandlerOptions = {}): NodeHandler {
+export function toNodeHandler(application: Application, options: NodeHandlerOptions = {}): NodeListener {
   const shared = createBridgeService(options.log);
   const fixedMount = normalMountPoint(options.mountPoint);
   return (request, response, next) => {

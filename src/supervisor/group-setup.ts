@@ -61,6 +61,7 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     target: targetOf(config),
     mountPoint: config.mountPoint,
     cacheDir: config.cacheDir,
+    adapter: config.adapter,
     logLevel: config.logLevel,
     isMultiprocess: config.processes > 1,
     followsFiles,

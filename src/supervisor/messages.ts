@@ -3,6 +3,7 @@
 // code; no message names a process or a file to act on. A message marked "with a socket" carries a native handle.
 
 import type { EngineName } from "../config/engine.ts";
+import type { AdapterName } from "../adapters/names.ts";
 import type { RunAs } from "./run-as.ts";
 import type { AdmissionLimits } from "../server/admission.ts";
 import type { LogLevel } from "../log.ts";
@@ -15,6 +16,8 @@ export interface WorkerConfig {
   /** URL path of the one application, where Apache does not tell it. */
   readonly mountPoint: string | undefined;
   readonly cacheDir: string | undefined;
+  /** What kind of application it is, where its shape shall not decide. */
+  readonly adapter: AdapterName | undefined;
   readonly logLevel: LogLevel;
   readonly isMultiprocess: boolean;
   /** Whether changed files are looked for, once a second. */

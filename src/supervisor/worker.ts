@@ -48,6 +48,7 @@ export class Worker {
       target: config.target,
       mountPoint: config.mountPoint,
       cacheDir: config.cacheDir,
+      adapter: config.adapter,
       checkIntervalMs: config.followsFiles && config.target.kind === "scripts" ? checkIntervalMs : Infinity,
       mayBeProxied: true,
       log,

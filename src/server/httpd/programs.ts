@@ -49,6 +49,7 @@ export function daemonCommand({ site, folder, logLevel }: DaemonPlan): string[] 
     logLevel,
     "--reload",
   ];
+  if (site.adapter !== undefined) command.push("--adapter", site.adapter);
   if (target.kind === "application") command.push("--mount-point", site.mountPoint === "" ? "/" : site.mountPoint);
   return command;
 }
@@ -57,7 +58,8 @@ export function daemonCommand({ site, folder, logLevel }: DaemonPlan): string[] 
 export function checkCommand({ site, folder }: DaemonPlan): string[] {
   const app = site.target.kind === "application" ? referenceText(site.target) : site.target.root;
   const cache = `${folder}/${serverRootNames.cache}`;
-  return [process.execPath, resolve(programsDir, "tsgi"), "check", app, "--cache-dir", cache];
+  const adapter = site.adapter === undefined ? [] : ["--adapter", site.adapter];
+  return [process.execPath, resolve(programsDir, "tsgi"), "check", app, "--cache-dir", cache, ...adapter];
 }
 
 /** The executable for mod_fcgid or CGI: its name inside the server root, and its text. */

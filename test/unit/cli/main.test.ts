@@ -129,7 +129,7 @@ test.each<[string[], RegExp]>([
 
 test.each<[string[], RegExp]>([
   [["check", "gone.ts"], /^tsgi: there is no file .*gone\.ts$/],
-  [["check", "none.ts"], /^tsgi: .* has no export `application` \(it exports other\)$/],
+  [["check", "none.ts"], /^tsgi: .* has no export `application` \(it exports other\); none of .*$/],
   [["check", "echo.ts#missing"], /^tsgi: .* has no export `missing` \(it exports application\)$/],
   [["daemon", "none.ts", "--listen", "unix:none.sock"], /^tsgi: .* has no export `application` .*$/],
   [["start-server", "gone.ts"], /^tsgi: there is no file .*gone\.ts$/],
@@ -155,7 +155,7 @@ test("every wrong setting has its line, with where it came from", async () => {
 test("check says what was found, and where a broken file is broken", async () => {
   const good = await tsgi(["check", "echo.ts"]);
   expect(good.code).toBe(0);
-  expect(good.stdout).toBe(`${base}/echo.ts: export application is an application, made of 1 file\n`);
+  expect(good.stdout).toBe(`${base}/echo.ts: export application is an application (adapter wsgi), made of 1 file\n`);
   const broken = await tsgi(["check", "broken.ts"]);
   expect(broken.code).toBe(1);
   expect(broken.stderr).toMatch(/^tsgi: .*broken\.ts:\d+:\d+: /);

@@ -83,27 +83,29 @@ describe("the export that is the application", () => {
     expect(await installed.failure(join(folder, "function.js"), "admin")).toMatchObject({ kind: "no-export" });
   });
 
-  it("is not guessed from the default export of an ES module", async () => {
-    const file = installed.write("home/default.ts", `export default () => "default"; export const b = 1;`);
-    expect(await installed.failure(file)).toMatchObject({
-      kind: "no-export",
-      message: `${file} has no export \`application\` (it exports b, default)`,
-    });
+  it("is `application` before any other", async () => {
+    const file = installed.write("home/both.ts", `${hello} export default (req, res) => res.end("default");`);
+    const loaded = await installed.load.loadApplication(
+      { file, exportName: undefined },
+      { cacheDir: installed.cacheDir },
+    );
+    expect(loaded).toMatchObject({ exportName: "application", adapter: "wsgi" });
   });
 
   it("is reported when it is missing or no function", async () => {
     const file = installed.write("home/none.ts", `export const a = 1; export const list = []; export let later;`);
+    const rest = "; none of these is an application, and no server listens";
     const messages = [];
     for (const name of [undefined, "a", "list", "later"]) messages.push((await installed.failure(file, name)).message);
     expect(messages).toEqual([
-      `${file} has no export \`application\` (it exports a, later, list)`,
-      `the export \`a\` of ${file} is a number, not a function`,
-      `the export \`list\` of ${file} is an array, not a function`,
-      `the export \`later\` of ${file} is undefined, not a function`,
+      `${file} has no export \`application\` (it exports a, later, list)${rest}`,
+      `the export \`a\` of ${file} is a number, not an application`,
+      `the export \`list\` of ${file} is an array, not an application`,
+      `the export \`later\` of ${file} is undefined, not an application`,
     ]);
     const empty = installed.write("home/empty.ts", "");
     expect((await installed.failure(empty)).message).toBe(
-      `${empty} has no export \`application\` (it exports nothing)`,
+      `${empty} has no export \`application\` (it exports nothing)${rest}`,
     );
   });
 });
@@ -216,7 +218,7 @@ export const application = () => state.turns;`,
 
   it("is failed-inside when its top level never settles", async () => {
     const bundle = installed.write("home/never.mjs", "await new Promise(() => {});");
-    const load = installed.instance.importBundle("never", bundle, 30);
+    const load = installed.instance.importBundle({ slot: "never", bundle }, 30);
     await expect(load).rejects.toMatchObject({
       kind: "failed-inside",
       message: expect.stringContaining("never settles"),

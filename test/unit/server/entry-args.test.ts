@@ -5,7 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EntryArguments } from "../../../src/server/entry-args.ts";
 import { isSameFile, readEntryArguments } from "../../../src/server/entry-args.ts";
 
-const nothing: EntryArguments = { app: undefined, mountPoint: undefined, cacheDir: undefined, scriptRoot: undefined };
+const nothing: EntryArguments = {
+  app: undefined,
+  mountPoint: undefined,
+  adapter: undefined,
+  cacheDir: undefined,
+  scriptRoot: undefined,
+};
 const entry = "/opt/tsgi/bin/tsgi-cgi";
 
 let folder: string;

@@ -1,7 +1,11 @@
 import { existsSync, statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import express from "express";
+import Fastify from "fastify";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Application } from "../../../src/spec.ts";
 import type { FastCgiService, ServeOptions } from "../../../src/server/serve.ts";
@@ -78,6 +82,20 @@ test("on a unix socket, with its mode, and no file after the end", async () => {
   expect(existsSync(path)).toBe(false);
 });
 
+test.each([
+  ["Express", () => express().use((req, res) => void res.send(`hello ${req.url}`))],
+  ["a fetch handler", () => ({ fetch: (request: Request) => new Response(`hello ${new URL(request.url).pathname}`) })],
+  ["a server", () => createServer((req, res) => void res.end(`hello ${req.url}`))],
+  [
+    "Fastify, which has to become ready",
+    () => Fastify().get("/x", (req, reply) => void reply.send(`hello ${req.url}`)),
+  ],
+  ["a function", () => (req: IncomingMessage, res: ServerResponse) => void res.end(`hello ${req.url}`)],
+])("serves %s", async (_, create) => {
+  service = await serveFastCGI(create(), { listen: 0, log: collectLog() });
+  expect(await ask(targetOf(service))).toContain("hello /x");
+});
+
 test("a mount point is cut off", async () => {
   await serve(hello, { listen: 0, mountPoint: "/m" });
   expect(await ask(targetOf(service!), "/m/x")).toContain("hello /m|/x");
@@ -116,7 +134,5 @@ test("an address in use, a malformed one and no application are told apart", asy
   const { address } = service!;
   await expect(serveFastCGI(hello, { listen: address })).rejects.toMatchObject({ code: "TSGI3102" });
   await expect(serveFastCGI(hello, { listen: "port 9000" })).rejects.toMatchObject({ code: "TSGI3101" });
-  await expect(serveFastCGI("hello" as unknown as Application, { listen: 0 })).rejects.toMatchObject({
-    code: "TSGI2001",
-  });
+  await expect(serveFastCGI("hello", { listen: 0 })).rejects.toMatchObject({ code: "TSGI2001" });
 });

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
 import type { Application, Environ } from "../../../src/spec.ts";
 import { runDirect } from "../../../src/server/direct.ts";
-import type { FetchHandler } from "../../../src/server/to-fetch.ts";
+import type { FetchListener } from "../../../src/server/to-fetch.ts";
 import { toFetchHandler } from "../../../src/server/to-fetch.ts";
 import { until, within } from "../../harness/until.ts";
 import { collectLog } from "./collected-log.ts";
@@ -23,7 +23,7 @@ const echo: Application = async (environ, startResponse) => {
   return body;
 };
 
-async function environOf(handler: FetchHandler, url: string, init?: RequestInit): Promise<Record<string, string>> {
+async function environOf(handler: FetchListener, url: string, init?: RequestInit): Promise<Record<string, string>> {
   return (await (await handler(new Request(url, init))).json()) as Record<string, string>;
 }
 

@@ -1,0 +1,310 @@
+// One request through a Node application: a real IncomingMessage and ServerResponse whose socket leads to the gateway.
+// Rules: a response that ends while the handler runs, or in one piece later, leaves as one body with its head; what is
+// written before the end goes out in the next tick, with the gateway's backpressure; 'finish' comes when the last byte was
+// taken and 'close' after it; whatever destroys request, response or socket gives the request up.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ContractError } from "../errors.ts";
+import type { Body, Environ, StartResponse, Write } from "../spec.ts";
+import { headOnly } from "../gateway/response.ts";
+import type { WireHead } from "./node-headers.ts";
+import { parseWireHead } from "./node-headers.ts";
+import type { IncomingMessageClass, NodeRequest } from "./node-request.ts";
+import { BodyPump, createRequest, isConsumed } from "./node-request.ts";
+import { adoptResponse, closeResponse, drainResponse } from "./node-response.ts";
+import type { Piece, SocketOutlet } from "./node-socket.ts";
+import { RequestSocket } from "./node-socket.ts";
+
+/** The classes of a server's messages. */
+export interface MessageClasses {
+  readonly IncomingMessage: IncomingMessageClass;
+  readonly ServerResponse: new (request: IncomingMessage) => ServerResponse;
+}
+
+type Taken = (error?: Error | null) => void;
+
+/** A last piece up to this size (bytes) leaves with the end; 'finish' of a larger one waits until the gateway took it. */
+const maxLastBytes = 64 * 1024;
+/** How long the end of a response waits for the application to read the rest of the request, ms. */
+const maxHoldMs = 30_000;
+
+function abortedError(): Error {
+  return Object.assign(new Error("aborted"), { code: "ECONNRESET" });
+}
+
+function bytesOf({ chunk, encoding }: Piece): Uint8Array {
+  return typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk;
+}
+
+function isUtf8({ chunk, encoding }: Piece): boolean {
+  return typeof chunk === "string" && (encoding === "utf8" || encoding === "utf-8");
+}
+
+/** One chunk of several pieces. Text stays text: the gateway writes it with the head at once. */
+function join(pieces: readonly Piece[]): Uint8Array | string {
+  const filled = pieces.filter(({ chunk }) => chunk.length > 0);
+  const [first] = filled;
+  if (first === undefined) return "";
+  if (filled.length === 1) return isUtf8(first) ? first.chunk : bytesOf(first);
+  return Buffer.concat(filled.map(bytesOf));
+}
+
+export class NodeExchange implements SocketOutlet {
+  readonly environ: Environ;
+  readonly request: NodeRequest;
+  readonly response: ServerResponse;
+  readonly socket: RequestSocket;
+  readonly #startResponse: StartResponse;
+  readonly #pump: BodyPump;
+  #headText: string | undefined;
+  #head: WireHead | undefined;
+  #write: Write | undefined;
+  #pieces: Piece[] = [];
+  #pieceLength = 0;
+  #taken: Taken | undefined;
+  #isFlushDue = false;
+  #isWriting = false;
+  #isEnding = false;
+  #hold: "none" | "held" | "released" = "none";
+  #isSettled = false;
+  #result: Body | undefined;
+  #error: unknown;
+  #hasFailed = false;
+  #resolve: ((body: Body) => void) | undefined;
+  #reject: ((error: unknown) => void) | undefined;
+
+  constructor(environ: Environ, startResponse: StartResponse, classes: MessageClasses) {
+    this.environ = environ;
+    this.#startResponse = startResponse;
+    this.socket = new RequestSocket(this);
+    this.request = createRequest(classes.IncomingMessage, environ, this.socket);
+    this.response = new classes.ServerResponse(this.request);
+    adoptResponse(this.response, this);
+    this.#pump = new BodyPump(this.request, {
+      failed: (error) => this.#inputFailed(error),
+      chunkCame: () => this.socket.touch(),
+    });
+    this.response.on("finish", () => this.#finished());
+    // eslint-disable-next-line typescript/no-unsafe-type-assertion -- a socket as far as node:http looks
+    this.response.assignSocket(this.socket as never);
+  }
+
+  /** Calls the handler and gives the response's body, or a promise of it; the head is told to startResponse. */
+  run(handle: (exchange: NodeExchange) => unknown): Body | Promise<Body> {
+    try {
+      const returned = handle(this);
+      if (returned instanceof Promise) returned.catch(this.fail);
+    } catch (error) {
+      this.fail(error);
+    }
+    this.#pump.endIfEmpty();
+    if (this.#hasFailed) throw this.#error;
+    if (this.#result !== undefined) return this.#result;
+    this.#watchClient();
+    this.socket.on("drain", () => drainResponse(this.response));
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** The handler failed: the gateway answers, or breaks the response off where the head was sent. */
+  readonly fail = (error: unknown): void => {
+    if (this.#isSettled) {
+      this.environ["tsgi.log"].warn({ err: error }, "the application failed after its response had ended");
+      return;
+    }
+    this.#isSettled = true;
+    if (this.#reject === undefined) {
+      this.#hasFailed = true;
+      this.#error = error;
+    } else this.#reject(error);
+    this.socket.destroy();
+  };
+
+  // What the response tells.
+
+  headStored(text: string): void {
+    this.#headText = text;
+  }
+
+  ended(): void {
+    this.#isEnding = true;
+    if (!this.#isWriting && this.socket.writableLength === this.#pieceLength) this.#settle();
+  }
+
+  // What the socket tells.
+
+  take(pieces: readonly Piece[], taken: Taken): void {
+    this.socket.touch();
+    if (this.#isSettled) {
+      process.nextTick(taken);
+      return;
+    }
+    this.#pieces.push(...pieces);
+    for (const { chunk } of pieces) this.#pieceLength += chunk.length;
+    this.#taken = taken;
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  wantBody(): void {
+    this.#pump.flow();
+  }
+
+  destroyed(error: Error | null): void {
+    this.#pump.stop();
+    if (!this.#isSettled) {
+      this.#isSettled = true;
+      const reason =
+        error ?? new ContractError("the application destroyed the request before its response was complete");
+      if (this.#reject === undefined) {
+        this.#hasFailed = true;
+        this.#error = reason;
+      } else this.#reject(reason);
+    }
+    if (!this.response.writableFinished) process.nextTick(() => this.request.destroy(abortedError()));
+  }
+
+  timedOut(): void {
+    const { request, response, socket } = this;
+    const server = socket.server;
+    const isSeen = [
+      !request.complete && request.emit("timeout", socket),
+      response.emit("timeout", socket),
+      hasEmit(server) && server.emit("timeout", socket),
+    ];
+    if (!isSeen.includes(true)) socket.destroy();
+  }
+
+  #inputFailed(error: unknown): void {
+    if (!this.#isSettled) this.fail(error);
+    else this.request.destroy(abortedError());
+  }
+
+  #watchClient(): void {
+    const gone = (): void => {
+      this.socket.destroy();
+    };
+    const signal = this.environ["tsgi.signal"];
+    if (signal.aborted) gone();
+    else signal.addEventListener("abort", gone, { once: true });
+  }
+
+  // What goes to the gateway.
+
+  /** Tells the gateway the head, once. Its text is on the wire of node:http as UTF-8 when a string comes with it. */
+  #startOnce(): WireHead {
+    if (this.#head !== undefined) return this.#head;
+    const [first] = this.#pieces;
+    const text = this.#headText ?? "";
+    const isText = first !== undefined && isUtf8(first);
+    // eslint-disable-next-line no-control-regex -- whether there is any character beyond ASCII
+    const wire = isText && /[^\x00-\x7f]/.test(text) ? Buffer.from(text).toString("latin1") : text;
+    this.#head = parseWireHead(wire);
+    this.#write = this.#startResponse(this.#head.status, this.#head.headers);
+    return this.#head;
+  }
+
+  #takePieces(): { readonly pieces: readonly Piece[]; readonly taken: Taken | undefined } {
+    const held = { pieces: this.#pieces, taken: this.#taken };
+    this.#pieces = [];
+    this.#pieceLength = 0;
+    this.#taken = undefined;
+    return held;
+  }
+
+  #flush(): void {
+    this.#isFlushDue = false;
+    if (this.#isSettled || this.#isWriting || this.#taken === undefined) return;
+    if (this.#isEnding && this.socket.writableLength === this.#pieceLength) this.#settle();
+    else this.#send();
+  }
+
+  /** Writes what is there and waits until the gateway has taken it. */
+  #send(): void {
+    try {
+      this.#startOnce();
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    const { pieces, taken } = this.#takePieces();
+    const data = join(pieces);
+    this.#isWriting = true;
+    const settled = (error?: Error): void => {
+      this.#isWriting = false;
+      this.socket.touch();
+      taken?.(error);
+      if (this.#isEnding && this.socket.writableLength === this.#pieceLength) this.#settle();
+    };
+    void this.#write?.(data.length === 0 ? headOnly : data).then(() => settled(), settled);
+  }
+
+  /** The response is complete but for what is held: that leaves with the end. */
+  #settle(): void {
+    if (this.#isSettled || this.#isWriting) return;
+    const isHeld = this.#holds();
+    if (this.#pieceLength > maxLastBytes || (isHeld && (this.#taken !== undefined || this.#head === undefined))) {
+      this.#send();
+      return;
+    }
+    if (isHeld) return;
+    try {
+      const isStreamed = this.#head !== undefined;
+      const head = this.#startOnce();
+      const { pieces, taken } = this.#takePieces();
+      const data = join(pieces);
+      this.#isSettled = true;
+      // An iterator is a body of unknown length: the gateway must not give a length where node:http gave none.
+      const body =
+        head.hasLength || isStreamed || /^(?:204|304)/.test(head.status) ? data : (data === "" ? [] : [data]).values();
+      if (this.#resolve === undefined) this.#result = body;
+      else this.#resolve(body);
+      if (taken !== undefined) process.nextTick(taken);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /**
+   * An application may answer while it still reads the request, and on node:http it goes on reading after that. The gateway's
+   * request is over with its response, so the end waits for the reader.
+   */
+  #holds(): boolean {
+    const { request } = this;
+    if (this.#hold !== "none") return this.#hold === "held";
+    if (!this.#pump.hasBody || this.#pump.isOver || !isConsumed(request) || request.destroyed) return false;
+    if (request.isPaused() && request.listenerCount("readable") === 0) return false;
+    this.#hold = "held";
+    const release = (): void => {
+      clearTimeout(timer);
+      request.off("end", release);
+      request.off("close", release);
+      this.#hold = "released";
+      this.#settle();
+    };
+    const timer = setTimeout(release, maxHoldMs);
+    request.on("end", release);
+    request.on("close", release);
+    return true;
+  }
+
+  /** What node:http's server does when a response has finished. */
+  #finished(): void {
+    const { request, response, socket } = this;
+    if (!isConsumed(request)) this.#pump.dump();
+    socket.stopTimer();
+    // eslint-disable-next-line typescript/no-unsafe-type-assertion -- a socket as far as node:http looks
+    response.detachSocket(socket as never);
+    process.nextTick(() => {
+      closeResponse(response);
+      if (socket.listenerCount("close") > 0 && this.#pump.isOver) socket.destroy();
+    });
+  }
+}
+
+function hasEmit(value: unknown): value is { emit(name: string, ...values: unknown[]): boolean } {
+  return typeof value === "object" && value !== null && "emit" in value && typeof value.emit === "function";
+}

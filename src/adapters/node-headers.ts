@@ -1,0 +1,93 @@
+// Headers in both directions between CGI variables and node:http.
+// Rules: names get their usual capitals back; a Cookie header that Apache joined out of several with a comma is joined with
+// a semicolon, as node:http does; what belongs to a connection never leaves, since the connection is Apache's.
+
+import type { Environ, HeaderList } from "../spec.ts";
+
+/** Names whose usual spelling is not one capital for each word. */
+const irregular: Readonly<Record<string, string>> = {
+  dnt: "DNT",
+  etag: "ETag",
+  te: "TE",
+  soapaction: "SOAPAction",
+  "www-authenticate": "WWW-Authenticate",
+  "sec-ch-ua": "Sec-CH-UA",
+  "sec-gpc": "Sec-GPC",
+  "x-ua-compatible": "X-UA-Compatible",
+  "http2-settings": "HTTP2-Settings",
+};
+
+/** Names come from clients: no more of them are remembered than this. */
+const maxRememberedNames = 500;
+const names = new Map<string, string>();
+
+/** The usual spelling of a header's name, from a variable's name such as HTTP_USER_AGENT. */
+function nameOf(variable: string): string {
+  const known = names.get(variable);
+  if (known !== undefined) return known;
+  const lower = variable.slice(5).replaceAll("_", "-").toLowerCase();
+  const name = irregular[lower] ?? lower.replace(/(^|-)([a-z])/g, (text) => text.toUpperCase());
+  if (names.size < maxRememberedNames) names.set(variable, name);
+  return name;
+}
+
+/** Apache joins several Cookie headers with ", " (RFC 6265 section 5.4 allows one only). */
+function mendCookie(value: string): string {
+  return value.includes(", ") ? value.replace(/, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, "; ") : value;
+}
+
+/** The request's headers as node:http has them in `rawHeaders`: name, value, name, value. */
+export function rawHeadersOf(environ: Environ): string[] {
+  const list: string[] = [];
+  for (const variable in environ) {
+    if (!variable.startsWith("HTTP_")) continue;
+    const value = environ[variable];
+    if (typeof value !== "string") continue;
+    list.push(nameOf(variable), variable === "HTTP_COOKIE" ? mendCookie(value) : value);
+  }
+  if (environ.CONTENT_TYPE !== undefined) list.push("Content-Type", environ.CONTENT_TYPE);
+  if (environ.CONTENT_LENGTH !== undefined) list.push("Content-Length", environ.CONTENT_LENGTH);
+  return list;
+}
+
+/** RFC 9110 section 7.6.1, and `Status`, which would be read as CGI's. */
+const kept: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "status",
+  "te",
+  "trailer",
+  "trailers",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Whether a response header stays here: it is about a connection, which is Apache's with the client. */
+export function isConnectionHeader(name: string): boolean {
+  return kept.has(name.toLowerCase());
+}
+
+export interface WireHead {
+  readonly status: string;
+  readonly headers: HeaderList;
+  readonly hasLength: boolean;
+}
+
+/** Reads the head that node:http wrote for the wire ("HTTP/1.1 200 OK" and header lines), without connection headers. */
+export function parseWireHead(text: string): WireHead {
+  const lines = text.split("\r\n");
+  const headers: Array<readonly [string, string]> = [];
+  let hasLength = false;
+  for (let index = 1; index < lines.length; index += 1) {
+    const line = lines[index] ?? "";
+    const colon = line.indexOf(":");
+    if (colon === -1) continue;
+    const name = line.slice(0, colon);
+    if (isConnectionHeader(name)) continue;
+    if (name.length === 14 && name.toLowerCase() === "content-length") hasLength = true;
+    headers.push([name, line.slice(colon + 2)]);
+  }
+  return { status: (lines[0] ?? "").slice("HTTP/1.1 ".length), headers, hasLength };
+}
