@@ -13,7 +13,6 @@ interface ResponseInternals {
   _header: string | null;
   _hasBody: boolean;
   chunkedEncoding: boolean;
-  useChunkedEncodingByDefault: boolean;
   _storeHeader(statusLine: string, headers: HeaderArgument): void;
 }
 
@@ -49,7 +48,6 @@ export class ServerResponse extends HttpResponse {
     super(request);
     const own = {
       _storeHeader: storeHeader,
-      useChunkedEncodingByDefault: true, // for HTTP/1.0 too, so that a body of known size has its Content-Length
       writeContinue: continueSilently,
       writeProcessing: continueSilently,
       writeEarlyHints: hintSilently,

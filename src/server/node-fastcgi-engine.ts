@@ -50,7 +50,7 @@ class NodeFastCgiSink extends HttpSink {
 
   override break(): void {
     // What was written is on its way through the package's streams until then.
-    setImmediate(() => this.#connection?.destroySoon());
+    setImmediate(() => this.#connection?.end());
   }
 }
 
