@@ -86,7 +86,7 @@ export class RequestInput implements InputStream {
 
   /** The peer has sent all it has. */
   end(): void {
-    if (this.#isEnded || this.#error !== undefined) return;
+    if (this.#isEnded || this.#isClosed || this.#error !== undefined) return;
     if (this.#expected === undefined) this.#finish();
     else this.fail(new InputTruncatedError(this.#expected, this.#received));
     this.#notify();

@@ -435,6 +435,14 @@ describe("the end of the request", () => {
     await expect(input.read()).rejects.toThrow(RequestOverError);
   });
 
+  test("also when the rest of the body came too late", async () => {
+    const input = new RequestInput(new Producer(), 3);
+    input.close();
+    input.push(Buffer.from("abc"));
+    input.end();
+    await expect(input.read()).rejects.toThrow(RequestOverError);
+  });
+
   test("a client that goes away: what came can be read, then the reason", async () => {
     const input = new RequestInput(new Producer(), 5);
     input.push(Buffer.from("abc"));

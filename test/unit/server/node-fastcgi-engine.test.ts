@@ -69,9 +69,7 @@ test("answers through the gateway, counts, and gives variables as bytes", async 
   await serve(hello);
   const peer = await open();
   peer.send(request(1, variables("/x", { HTTP_X: Buffer.from("é").toString("latin1") })));
-  expect((await peer.reply(1)).stdout.toString()).toMatch(
-    /^Status: 200 OK\r\n[^]*hello \/x RESPONDER \u00c3\u00a9$/,
-  );
+  expect((await peer.reply(1)).stdout.toString()).toMatch(/^Status: 200 OK\r\n[^]*hello \/x RESPONDER \u00c3\u00a9$/);
   await until("the connection to close", () => engine.stats.connections === 0);
   expect(engine.stats).toMatchObject({ busy: 0, waiting: 0, served: 1, shed: 0, timedOut: 0 });
 });
