@@ -4,13 +4,14 @@
 // taken and 'close' after it; whatever destroys request, response or socket gives the request up.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ContractError } from "../errors.ts";
+import { ContractError, RequestOverError } from "../errors.ts";
+import { onGone } from "../gateway/environ.ts";
 import type { Body, Environ, StartResponse, Write } from "../spec.ts";
 import { headOnly } from "../gateway/response.ts";
 import type { WireHead } from "./node-headers.ts";
 import { parseWireHead } from "./node-headers.ts";
 import type { IncomingMessageClass, NodeRequest } from "./node-request.ts";
-import { BodyPump, createRequest, isConsumed } from "./node-request.ts";
+import { BodyPump, createRequest, detachAbortSignal, isConsumed } from "./node-request.ts";
 import { adoptResponse, closeResponse, drainResponse } from "./node-response.ts";
 import type { Piece, SocketOutlet } from "./node-socket.ts";
 import { RequestSocket } from "./node-socket.ts";
@@ -23,10 +24,16 @@ export interface MessageClasses {
 
 type Taken = (error?: Error | null) => void;
 
-/** A last piece up to this size (bytes) leaves with the end; 'finish' of a larger one waits until the gateway took it. */
-const maxLastBytes = 64 * 1024;
+/**
+ * What is written counts as taken at once up to these sizes, as with a socket of the kernel's: bytes, which are copied
+ * since their owner may use them again, and text.
+ */
+const maxEarlyBytes = 16 * 1024;
+const maxEarlyCharacters = 64 * 1024;
 /** How long the end of a response waits for the application to read the rest of the request, ms. */
 const maxHoldMs = 30_000;
+
+const destroyedText = "the application destroyed the request before its response was complete";
 
 function abortedError(): Error {
   return Object.assign(new Error("aborted"), { code: "ECONNRESET" });
@@ -38,6 +45,10 @@ function bytesOf({ chunk, encoding }: Piece): Uint8Array {
 
 function isUtf8({ chunk, encoding }: Piece): boolean {
   return typeof chunk === "string" && (encoding === "utf8" || encoding === "utf-8");
+}
+
+function ownCopy(piece: Piece): Piece {
+  return typeof piece.chunk === "string" ? piece : { chunk: Buffer.from(piece.chunk), encoding: piece.encoding };
 }
 
 /** One chunk of several pieces. Text stays text: the gateway writes it with the head at once. */
@@ -57,16 +68,21 @@ export class NodeExchange implements SocketOutlet {
   readonly #startResponse: StartResponse;
   readonly #pump: BodyPump;
   #headText: string | undefined;
+  #isChunked = false;
   #head: WireHead | undefined;
   #write: Write | undefined;
   #pieces: Piece[] = [];
-  #pieceLength = 0;
+  #heldLength = 0;
+  /** Whom to tell when the last of the pieces has been taken, and what these come to. */
   #taken: Taken | undefined;
+  #waitingLength = 0;
   #isFlushDue = false;
   #isWriting = false;
   #isEnding = false;
   #hold: "none" | "held" | "released" = "none";
   #isSettled = false;
+  /** Whether it was the gateway that gave the request up. */
+  #isGone = false;
   #result: Body | undefined;
   #error: unknown;
   #hasFailed = false;
@@ -100,7 +116,10 @@ export class NodeExchange implements SocketOutlet {
     this.#pump.endIfEmpty();
     if (this.#hasFailed) throw this.#error;
     if (this.#result !== undefined) return this.#result;
-    this.#watchClient();
+    onGone(this.environ, () => {
+      this.#isGone = true;
+      this.socket.destroy();
+    });
     this.socket.on("drain", () => drainResponse(this.response));
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -111,6 +130,7 @@ export class NodeExchange implements SocketOutlet {
   /** The handler failed: the gateway answers, or breaks the response off where the head was sent. */
   readonly fail = (error: unknown): void => {
     if (this.#isSettled) {
+      if (this.#isGone) return; // what becomes of an application whose request was given up
       this.environ["tsgi.log"].warn({ err: error }, "the application failed after its response had ended");
       return;
     }
@@ -124,13 +144,19 @@ export class NodeExchange implements SocketOutlet {
 
   // What the response tells.
 
-  headStored(text: string): void {
+  headStored(text: string, isChunked: boolean): void {
     this.#headText = text;
+    this.#isChunked = isChunked;
   }
 
   ended(): void {
     this.#isEnding = true;
-    if (!this.#isWriting && this.socket.writableLength === this.#pieceLength) this.#settle();
+    if (this.#hasAll) this.#settle();
+  }
+
+  /** Whether everything that was written has come here. */
+  get #hasAll(): boolean {
+    return this.socket.writableLength === this.#waitingLength;
   }
 
   // What the socket tells.
@@ -141,12 +167,21 @@ export class NodeExchange implements SocketOutlet {
       process.nextTick(taken);
       return;
     }
-    this.#pieces.push(...pieces);
-    for (const { chunk } of pieces) this.#pieceLength += chunk.length;
+    const length = pieces.reduce((sum, { chunk }) => sum + chunk.length, 0);
+    const most = pieces.every(isUtf8) ? maxEarlyCharacters : maxEarlyBytes;
+    const isEarly = !this.#isWriting && this.#heldLength + length <= most;
+    for (const piece of pieces) this.#pieces.push(isEarly ? ownCopy(piece) : piece);
+    this.#heldLength += length;
+    if (!this.#isFlushDue) {
+      this.#isFlushDue = true;
+      process.nextTick(() => this.#flush());
+    }
+    if (isEarly) {
+      taken();
+      return;
+    }
     this.#taken = taken;
-    if (this.#isFlushDue) return;
-    this.#isFlushDue = true;
-    process.nextTick(() => this.#flush());
+    this.#waitingLength = length;
   }
 
   wantBody(): void {
@@ -156,15 +191,18 @@ export class NodeExchange implements SocketOutlet {
   destroyed(error: Error | null): void {
     this.#pump.stop();
     if (!this.#isSettled) {
+      if (!this.#isGone) this.#sendUnfinished();
       this.#isSettled = true;
-      const reason =
-        error ?? new ContractError("the application destroyed the request before its response was complete");
+      const reason = this.#isGone ? new RequestOverError("the response") : (error ?? new ContractError(destroyedText));
       if (this.#reject === undefined) {
         this.#hasFailed = true;
         this.#error = reason;
       } else this.#reject(reason);
     }
-    if (!this.response.writableFinished) process.nextTick(() => this.request.destroy(abortedError()));
+  }
+
+  closing(): void {
+    if (!this.response.writableFinished) this.request.destroy(abortedError());
   }
 
   timedOut(): void {
@@ -183,23 +221,14 @@ export class NodeExchange implements SocketOutlet {
     else this.request.destroy(abortedError());
   }
 
-  #watchClient(): void {
-    const gone = (): void => {
-      this.socket.destroy();
-    };
-    const signal = this.environ["tsgi.signal"];
-    if (signal.aborted) gone();
-    else signal.addEventListener("abort", gone, { once: true });
-  }
-
   // What goes to the gateway.
 
-  /** Tells the gateway the head, once. Its text is on the wire of node:http as UTF-8 when a string comes with it. */
+  /** Tells the gateway the head, once. On the wire of node:http it is UTF-8 when it leaves in one write with such text. */
   #startOnce(): WireHead {
     if (this.#head !== undefined) return this.#head;
     const [first] = this.#pieces;
     const text = this.#headText ?? "";
-    const isText = first !== undefined && isUtf8(first);
+    const isText = first !== undefined && isUtf8(first) && !this.#isChunked;
     // eslint-disable-next-line no-control-regex -- whether there is any character beyond ASCII
     const wire = isText && /[^\x00-\x7f]/.test(text) ? Buffer.from(text).toString("latin1") : text;
     this.#head = parseWireHead(wire);
@@ -207,19 +236,18 @@ export class NodeExchange implements SocketOutlet {
     return this.#head;
   }
 
-  #takePieces(): { readonly pieces: readonly Piece[]; readonly taken: Taken | undefined } {
-    const held = { pieces: this.#pieces, taken: this.#taken };
+  #takePieces(): Uint8Array | string {
+    const data = join(this.#pieces);
     this.#pieces = [];
-    this.#pieceLength = 0;
-    this.#taken = undefined;
-    return held;
+    this.#heldLength = 0;
+    return data;
   }
 
   #flush(): void {
     this.#isFlushDue = false;
-    if (this.#isSettled || this.#isWriting || this.#taken === undefined) return;
-    if (this.#isEnding && this.socket.writableLength === this.#pieceLength) this.#settle();
-    else this.#send();
+    if (this.#isSettled || this.#isWriting) return;
+    if (this.#isEnding && this.#hasAll) this.#settle();
+    else if (this.#pieces.length > 0) this.#send();
   }
 
   /** Writes what is there and waits until the gateway has taken it. */
@@ -230,23 +258,38 @@ export class NodeExchange implements SocketOutlet {
       this.fail(error);
       return;
     }
-    const { pieces, taken } = this.#takePieces();
-    const data = join(pieces);
+    const data = this.#takePieces();
+    const taken = this.#taken;
     this.#isWriting = true;
     const settled = (error?: Error): void => {
       this.#isWriting = false;
+      this.#taken = undefined;
+      this.#waitingLength = 0;
       this.socket.touch();
       taken?.(error);
-      if (this.#isEnding && this.socket.writableLength === this.#pieceLength) this.#settle();
+      if (error === undefined) this.#flush();
+      else this.socket.destroy();
     };
     void this.#write?.(data.length === 0 ? headOnly : data).then(() => settled(), settled);
+  }
+
+  /** The application breaks off what it has begun: the client gets that much, so that it can see that it is not complete. */
+  #sendUnfinished(): void {
+    if (this.#headText === undefined || this.#head !== undefined) return;
+    try {
+      this.#startOnce();
+      const data = this.#takePieces();
+      void this.#write?.(data.length === 0 ? headOnly : data).catch(() => {}); // it is given up anyway
+    } catch {
+      // The head cannot be sent: then the gateway answers with its page.
+    }
   }
 
   /** The response is complete but for what is held: that leaves with the end. */
   #settle(): void {
     if (this.#isSettled || this.#isWriting) return;
     const isHeld = this.#holds();
-    if (this.#pieceLength > maxLastBytes || (isHeld && (this.#taken !== undefined || this.#head === undefined))) {
+    if (this.#taken !== undefined || (isHeld && (this.#pieces.length > 0 || this.#head === undefined))) {
       this.#send();
       return;
     }
@@ -254,15 +297,13 @@ export class NodeExchange implements SocketOutlet {
     try {
       const isStreamed = this.#head !== undefined;
       const head = this.#startOnce();
-      const { pieces, taken } = this.#takePieces();
-      const data = join(pieces);
+      const data = this.#takePieces();
       this.#isSettled = true;
       // An iterator is a body of unknown length: the gateway must not give a length where node:http gave none.
       const body =
         head.hasLength || isStreamed || /^(?:204|304)/.test(head.status) ? data : (data === "" ? [] : [data]).values();
       if (this.#resolve === undefined) this.#result = body;
       else this.#resolve(body);
-      if (taken !== undefined) process.nextTick(taken);
     } catch (error) {
       this.fail(error);
     }
@@ -294,6 +335,7 @@ export class NodeExchange implements SocketOutlet {
   /** What node:http's server does when a response has finished. */
   #finished(): void {
     const { request, response, socket } = this;
+    detachAbortSignal(request);
     if (!isConsumed(request)) this.#pump.dump();
     socket.stopTimer();
     // eslint-disable-next-line typescript/no-unsafe-type-assertion -- a socket as far as node:http looks

@@ -3,6 +3,7 @@
 // consumed; a body that ends early destroys the request with "aborted", as a lost connection does on node:http.
 
 import type { IncomingMessage } from "node:http";
+import { IncomingMessage as PlainRequest } from "node:http";
 import type { Socket } from "node:net";
 import type { Environ } from "../spec.ts";
 import { rawHeadersOf } from "./node-headers.ts";
@@ -22,7 +23,7 @@ export interface NodeRequest extends IncomingMessage {
 interface Internals {
   _addHeaderLines(lines: readonly string[], count: number): void;
   _consuming: boolean;
-  _dumped: boolean;
+  _dump(): void;
   readonly _readableState: { readonly resumeScheduled: boolean };
 }
 
@@ -57,6 +58,16 @@ export function createRequest(Class: IncomingMessageClass, environ: Environ, soc
   internalsOf(request)._addHeaderLines(lines, lines.length);
   request.environ = environ;
   return request;
+}
+
+/** Since Node 26: what keeps `request.signal` from aborting when a request that was answered closes. */
+const detachSignal = Object.getOwnPropertySymbols(PlainRequest.prototype).find(
+  ({ description }) => description === "kDetachAbortSignal",
+);
+
+/** The request has been answered: that it closes now is no reason to abort its signal. */
+export function detachAbortSignal(request: IncomingMessage): void {
+  if (detachSignal !== undefined) (request as unknown as Record<symbol, () => void>)[detachSignal]?.();
 }
 
 /** Whether the application reads, or has read, the body. */
@@ -116,12 +127,8 @@ export class BodyPump {
 
   /** The response is out and nobody read the body: the request ends as if it had been read, as on node:http. */
   dump(): void {
-    if (this.#isOver) return;
-    const request = this.#request;
-    internalsOf(request)._dumped = true;
-    request.removeAllListeners("data");
+    internalsOf(this.#request)._dump();
     this.#end();
-    request.resume();
   }
 
   /** Nothing more is handed over. */

@@ -7,8 +7,8 @@ import { IncomingMessage, OutgoingMessage, ServerResponse } from "node:http";
 
 /** What a response tells of itself. */
 export interface ResponseListener {
-  /** node:http has made the head: its text as for the wire. */
-  headStored(text: string): void;
+  /** node:http has made the head: its text as for the wire, and whether it would send chunks. */
+  headStored(text: string, isChunked: boolean): void;
   /** `end` was called, and everything before it has been written to the socket. */
   ended(): void;
 }
@@ -34,9 +34,10 @@ const { _finish: finish } = ServerResponse.prototype as unknown as Internals;
 
 function ownStoreHeader(this: Internals, firstLine: string, headers: unknown): void {
   storeHeader.call(this, firstLine, headers);
+  const isChunked = this.chunkedEncoding;
   this.chunkedEncoding = false;
   this._headerSent = true; // nothing of it goes to the socket
-  this[listenerKey].headStored(this._header);
+  this[listenerKey].headStored(this._header, isChunked);
 }
 
 function ownFinish(this: Internals): void {

@@ -20,11 +20,13 @@ export interface SocketOutlet {
   wantBody(): void;
   /** The socket was destroyed, by whom ever. */
   destroyed(error: Error | null): void;
+  /** It is about to emit 'close'. */
+  closing(): void;
   /** Nothing has happened for as long as `setTimeout` asked. */
   timedOut(): void;
 }
 
-const options = { decodeStrings: false, allowHalfOpen: true } as const;
+const options = { decodeStrings: false, emitClose: false } as const;
 
 export class RequestSocket extends Duplex {
   readonly #outlet: SocketOutlet;
@@ -167,6 +169,11 @@ export class RequestSocket extends Duplex {
     this.stopTimer();
     this.#outlet.destroyed(error);
     done(this.listenerCount("error") > 0 ? error : null); // nobody has to watch it, as on node:http
+    // As net.Socket does: it counts as closed now, and says so when its handle is closed.
+    setImmediate(() => {
+      this.#outlet.closing();
+      this.emit("close", error !== null);
+    });
   }
 }
 

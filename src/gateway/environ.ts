@@ -30,6 +30,8 @@ export interface EnvironParts {
 export interface LazyParts {
   signal(): AbortSignal;
   log(): Log;
+  /** Calls back when the request is given up, by the client or by us; at once when it has been. */
+  gone?(callback: () => void): void;
 }
 
 const wsgiVersion = Object.freeze([1, 0] as const);
@@ -142,6 +144,17 @@ function lazyProperty(name: string, make: (parts: LazyParts) => unknown): Proper
 
 const lazySignal = lazyProperty("tsgi.signal", (parts) => parts.signal());
 const lazyLog = lazyProperty("tsgi.log", (parts) => parts.log());
+
+/**
+ * Calls back when the request is given up: what `tsgi.signal` tells, without the 4 microseconds that an AbortController takes.
+ * Where the environ is a copy that middleware made, it is that signal.
+ */
+export function onGone(environ: Environ, callback: () => void): void {
+  const parts = (environ as Environ & Partial<LazyOwner>)[lazyParts];
+  if (parts?.gone !== undefined) parts.gone(callback);
+  else if (environ["tsgi.signal"].aborted) callback();
+  else environ["tsgi.signal"].addEventListener("abort", callback, { once: true });
+}
 
 /** Apache's UNIQUE_ID where mod_unique_id gives one, else `own`. */
 export function requestIdOf(variables: Variables, own: string): string {

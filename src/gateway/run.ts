@@ -65,6 +65,8 @@ export class Exchange {
   /** Who waits for the peer to take more. */
   #writers: Set<(reason: Error) => void> | undefined;
   #controller: AbortController | undefined;
+  /** Who is to be told when the request is given up. */
+  #watchers: Array<() => void> | undefined;
   #isEnded = false;
 
   constructor(parts: ExchangeParts) {
@@ -95,6 +97,12 @@ export class Exchange {
       if (this.#gone !== undefined) this.#controller.abort(this.#gone);
     }
     return this.#controller.signal;
+  }
+
+  /** Calls back when the request is given up, by the client or by us; at once when it has been. */
+  onGone(callback: () => void): void {
+    if (this.#gone !== undefined) callback();
+    else (this.#watchers ??= []).push(callback);
   }
 
   /** Calls the application and sees its response through. Never throws; `observer.ended` tells the end. */
@@ -250,6 +258,7 @@ export class Exchange {
     this.#parts.input.fail(reason);
     this.#controller?.abort(reason);
     for (const reject of this.#writers ?? []) reject(reason);
+    for (const tell of this.#watchers ?? []) tell();
   }
 
   #answerFailure(error: unknown, wasHeadSent: boolean): void {

@@ -134,6 +134,7 @@ class Dispatch {
       waitUntil: service.background.add,
       lazy: {
         signal: () => exchange.signal,
+        gone: (callback) => exchange.onGone(callback),
         log: () => service.log.child({ request_id: this.#requestId }),
       },
     });
