@@ -30,7 +30,7 @@ export function routed(service: Omit<Service, "router">, application: Applicatio
 }
 
 /** Whether a value is the environ that this gateway made for the server that we run in. */
-export function isEnviron(value: unknown): value is Environ {
+function isEnviron(value: unknown): value is Environ {
   return typeof value === "object" && value !== null && "wsgi.version" in value && "tsgi.request_id" in value;
 }
 

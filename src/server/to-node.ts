@@ -97,7 +97,7 @@ function variablesOf(request: FrameworkRequest, target: string): Variables {
 }
 
 /** Gives the body to the application as fast as it reads. */
-export function feedInput(request: IncomingMessage, input: RequestInput): void {
+function feedInput(request: IncomingMessage, input: RequestInput): void {
   if (request.readableEnded) {
     // Nothing will come any more: a body parser has had it.
     if (request.readableDidRead && !input.isComplete) {
