@@ -5,6 +5,7 @@ import type { ServerConfig } from "../config/groups.ts";
 import { daemonSettings } from "../config/settings.ts";
 import { createLog } from "../log.ts";
 import { activatedSockets, socketsOfGroups } from "../supervisor/activation.ts";
+import { checkEngine } from "../server/engine.ts";
 import { addSettings } from "./options.ts";
 import { readServerConfig } from "./server-config.ts";
 import { StopRequest } from "./signals.ts";
@@ -28,7 +29,8 @@ function withActivatedSockets(config: ServerConfig): ServerConfig {
 
 /** What can be seen to be missing without running anything. Throws LoadError or BootError. */
 function checkApplications(config: ServerConfig): void {
-  for (const { applications, scriptRoot } of config.groups) {
+  for (const { applications, scriptRoot, engine } of config.groups) {
+    checkEngine(engine);
     if (scriptRoot !== undefined) realFolder(scriptRoot);
     for (const { app } of applications) findScriptFile(parseAppReference(app, process.cwd()).file);
   }

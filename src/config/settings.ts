@@ -9,6 +9,8 @@ import { serverModes } from "../apache/server-root.ts";
 import type { LogLevel } from "../log.ts";
 import { logLevels } from "../log.ts";
 import type { ListenAddress } from "./address.ts";
+import type { EngineName } from "./engine.ts";
+import { engineNames } from "./engine.ts";
 import {
   atLeast,
   checkPeers,
@@ -32,6 +34,7 @@ import { parseSize } from "./units.ts";
 const noText: string | undefined = undefined;
 const noTexts: readonly string[] = [];
 const noAddress: ListenAddress | undefined = undefined;
+const defaultEngine: EngineName = "tsgi";
 const noAdapter: AdapterName | undefined = undefined;
 const defaultLevel: LogLevel = "info";
 const defaultMode: ServerMode = "proxy_fcgi";
@@ -70,6 +73,14 @@ export const settings = {
     defaultText: undefined,
     help: "IP addresses or subnets that may connect over TCP, with commas between them; loopback always may",
     ...commaList(checkPeers),
+  }),
+  engine: definePerGroup({
+    flag: "engine",
+    placeholder: "name",
+    default: defaultEngine,
+    defaultText: "tsgi",
+    help: "what speaks FastCGI: tsgi, or the package node-fastcgi, to compare",
+    parse: oneOf(engineNames),
   }),
   scriptRoot: definePerGroup({
     flag: "script-root",

@@ -34,6 +34,8 @@ export interface Incoming {
   readonly emitError: (line: string) => void;
   readonly isAuthorizer: boolean;
   readonly onEnd: (exchange: Exchange) => void;
+  /** True when whoever asked answers and reports a failure itself: then it is not logged here. */
+  readonly takesFailure?: (error: unknown, wasHeadSent: boolean) => boolean;
 }
 
 /** A request on its way: the transport feeds the input and tells the exchange when the peer is gone. */
@@ -100,7 +102,9 @@ class Dispatch {
       method: this.#method,
       isAuthorizer: this.#incoming.isAuthorizer,
       observer: {
-        failed: (error, wasHeadSent) => this.#reportFailure(error, wasHeadSent),
+        failed: (error, wasHeadSent) => {
+          if (this.#incoming.takesFailure?.(error, wasHeadSent) !== true) this.#reportFailure(error, wasHeadSent);
+        },
         warned: (message, error) => this.#service.log.warn({ ...this.#fields(), err: error }, message),
         ended: this.#incoming.onEnd,
         closing: this.#service.background.add,

@@ -16,6 +16,13 @@ export interface HttpRequest {
   readonly headers: HeaderList;
 }
 
+/** The headers of node:http's `rawHeaders`, which has names and values in turn. */
+export function headerPairs(raw: readonly string[]): HeaderList {
+  const pairs: Array<readonly [string, string]> = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) pairs.push([raw[index] ?? "", raw[index + 1] ?? ""]);
+  return pairs;
+}
+
 function addHeaders(variables: Variables, headers: HeaderList): void {
   for (const [header, value] of headers) {
     if (!/^[A-Za-z0-9-]+$/.test(header)) continue; // as Apache does: another spelling cannot be told from these

@@ -16,7 +16,7 @@ import { checkedRoutes } from "./checked-routes.ts";
 import type { Service } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import { HttpSink } from "./http-sink.ts";
-import { httpVariables } from "./http-variables.ts";
+import { headerPairs, httpVariables } from "./http-variables.ts";
 import type { Target } from "./route.ts";
 import { createRouter } from "./route.ts";
 
@@ -34,12 +34,6 @@ export interface DevServerOptions {
 export interface DevServer {
   readonly url: string;
   close(): Promise<void>;
-}
-
-function headerPairs(raw: readonly string[]): Array<readonly [string, string]> {
-  const pairs: Array<readonly [string, string]> = [];
-  for (let index = 0; index + 1 < raw.length; index += 2) pairs.push([raw[index] ?? "", raw[index + 1] ?? ""]);
-  return pairs;
 }
 
 function variablesOf(request: IncomingMessage, options: DevServerOptions): Variables {

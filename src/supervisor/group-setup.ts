@@ -66,6 +66,7 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     isMultiprocess: config.processes > 1,
     followsFiles,
     allow: config.allow,
+    engine: config.engine,
     admission: {
       maxConcurrency: config.maxConcurrency,
       queueLimit: config.queueLimit,

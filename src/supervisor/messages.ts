@@ -2,6 +2,7 @@
 // Rules: every message has a type; what a worker says is checked before it is believed, since it runs the application's
 // code; no message names a process or a file to act on. A message marked "with a socket" carries a native handle.
 
+import type { EngineName } from "../config/engine.ts";
 import type { AdapterName } from "../adapters/names.ts";
 import type { RunAs } from "./run-as.ts";
 import type { AdmissionLimits } from "../server/admission.ts";
@@ -22,6 +23,8 @@ export interface WorkerConfig {
   /** Whether changed files are looked for, once a second. */
   readonly followsFiles: boolean;
   readonly allow: readonly string[];
+  /** What speaks FastCGI. */
+  readonly engine: EngineName;
   readonly admission: AdmissionLimits;
   readonly maxParamsBytes: number;
   readonly maxConnections: number;

@@ -8,7 +8,8 @@ import { sweepUploads } from "../forms/upload-folder.ts";
 import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
 import type { Log } from "../spec.ts";
 import { Background } from "../server/background.ts";
-import { FastCgiServer } from "../server/fastcgi-server.ts";
+import type { Engine } from "../server/engine.ts";
+import { createEngine } from "../server/engine.ts";
 import { createPeerCheck } from "../server/listen.ts";
 import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts";
 import type { ReleasedConnection } from "../server/fastcgi-server.ts";
@@ -35,7 +36,7 @@ export class Worker {
   readonly #log: Log;
   readonly #router: Router;
   readonly #background: Background;
-  readonly #server: FastCgiServer;
+  readonly #server: Engine;
   #reported = "";
   #isFailing = false;
 
@@ -53,7 +54,7 @@ export class Worker {
       mayBeProxied: true,
       log,
     });
-    this.#server = new FastCgiServer({
+    this.#server = createEngine(config.engine, {
       ...config,
       service: {
         router: this.#router,

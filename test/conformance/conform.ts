@@ -14,6 +14,8 @@ export interface Transport {
   request(row: Row): Promise<Reply>;
   /** Everything that was logged: Apache's error log and the output of our own processes. */
   log(): Promise<string>;
+  /** Ends what is not the workspace's to end. */
+  close?(): Promise<unknown>;
 }
 
 /** Headers of a row's request, with the one that names the application. */
@@ -66,11 +68,15 @@ function expectationOf(row: Row, name: TransportName): Expectation {
   return { ...row.expect, ...row.deviations?.[name]?.expect };
 }
 
-/** Declares the tests of all rows for one transport. `expectedLog`: what Apache may write because of them. */
+/**
+ * Declares the tests of all rows for one transport. `expectedLog`: what Apache may write because of them; `leftOut`: names of
+ * rows that ask for what a transport of this name has, and this one cannot have.
+ */
 export function conform(
   name: TransportName,
   open: (workspace: Workspace) => Promise<Transport>,
   expectedLog: readonly RegExp[] = [],
+  leftOut: readonly string[] = [],
 ): void {
   describe(`conformance through ${name}`, () => {
     let workspace: Workspace;
@@ -83,11 +89,12 @@ export function conform(
     }, 60_000);
 
     afterAll(async () => {
+      await transport.close?.();
       await workspace.close();
     }, 60_000);
 
     for (const row of rows) {
-      if (row.deviations?.[name]?.skip === true) continue;
+      if (row.deviations?.[name]?.skip === true || leftOut.includes(row.name)) continue;
       test.concurrent(
         row.name,
         async () => {

@@ -6,7 +6,6 @@ import { application } from "../fixtures/apps/rows.ts";
 import type { Apache } from "../harness/apache.ts";
 import { httpRequest } from "../harness/http.ts";
 import { freePort } from "../harness/machine.ts";
-import type { Program } from "../harness/program.ts";
 import { until } from "../harness/until.ts";
 import type { Workspace } from "../harness/workspace.ts";
 import { headersOf, targetOf, type Transport } from "./conform.ts";
@@ -19,7 +18,7 @@ async function* pieces(chunks: readonly string[]): AsyncGenerator<Uint8Array> {
 }
 
 /** A log whose entries go to `add` as text. */
-function collectingLog(add: (text: string) => void): Log {
+export function collectingLog(add: (text: string) => void): Log {
   const method: LogMethod = (fields: object | string, message?: string) => {
     add(`${typeof fields === "string" ? fields : inspect(fields)} ${message ?? ""}\n`);
   };
@@ -65,7 +64,7 @@ export function direct(mountPoint: string, served: Application = application): T
 }
 
 /** A transport that a TCP port leads to. */
-function over(port: number, log: () => Promise<string>): Transport {
+export function over(port: number, log: () => Promise<string>): Transport {
   return {
     mount,
     port,
@@ -95,8 +94,8 @@ export async function dev(workspace: Workspace): Promise<Transport> {
   return over(port, async () => program.stdout + program.stderr);
 }
 
-function throughApache(apache: Apache, program?: Program): Transport {
-  return over(apache.port, async () => (await apache.errorLog()) + (program === undefined ? "" : program.stderr));
+function throughApache(apache: Apache, log: () => string = () => ""): Transport {
+  return over(apache.port, async () => (await apache.errorLog()) + log());
 }
 
 /** What every mode needs so that the raw URL and Content-Length survive. */
@@ -110,9 +109,22 @@ SetEnvIf Request_URI . ap_trust_cgilike_cl=1
 </Location>
 `;
 
+/** What Apache logs of the rows in which a broken answer must look broken, and of those that log. */
+export const proxyFcgiLog = [
+  /AH01071: Got error '(?:row|tsgi): /u,
+  /AH01071: Got error 'l+/u,
+  /AH01067: Failed to read FastCGI header/u,
+  /AH01075: Error dispatching request to/u,
+];
+
 /** mod_proxy_fcgi with connection reuse, to a daemon. */
 export async function proxyFcgi(workspace: Workspace): Promise<Transport> {
   const { socket, program } = await workspace.daemon([workspace.app("rows.ts")]);
+  return await overProxyFcgi(workspace, socket, () => program.stderr);
+}
+
+/** mod_proxy_fcgi with connection reuse, to whoever listens on the socket and logs what `log` gives. */
+export async function overProxyFcgi(workspace: Workspace, socket: string, log: () => string): Promise<Transport> {
   const apache = await workspace.apache({
     modules: ["proxy", "proxy_fcgi"],
     config: `${common}
@@ -124,7 +136,7 @@ export async function proxyFcgi(workspace: Workspace): Promise<Transport> {
 </Location>
 `,
   });
-  return throughApache(apache, program);
+  return throughApache(apache, log);
 }
 
 /** mod_fcgid, which starts tsgi-fcgid itself. */
