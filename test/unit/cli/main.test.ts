@@ -45,6 +45,9 @@ beforeAll(() => {
     '  startResponse("204 No Content", [["Content-Type", "text/plain"]]); return "abc";',
     "};",
   ]);
+  write("untyped.ts", [
+    'export const application = (environ, startResponse) => { startResponse("200", []); return "x"; };',
+  ]);
   write("none.ts", ["export const other = 1;"]);
   write("broken.ts", ["export const application = () => {"]);
 });
@@ -177,7 +180,7 @@ describe("check runs a request with the contract checked", () => {
     expect(code).toBe(1);
     expect(stdout.replace(found, "").split("\n")).toEqual([
       "GET /x?y=1 answered 204 No Content with 0 bytes",
-      expect.stringMatching(/^broken rule: there is a content-type header with 204: .+ \[rule bodyless-header, .+\]$/),
+      expect.stringMatching(/^advice: there is a content-type header with 204: .+ \[rule bodyless-header, .+\]$/),
       expect.stringMatching(/^broken rule: there is a body with status 204: .+ \[rule bodyless-body, .+\]$/),
       "",
     ]);
@@ -189,7 +192,15 @@ describe("check runs a request with the contract checked", () => {
     expect(thrown.stdout).toMatch(/GET \/ answered 500 .*\nfailed: Error: boom\n +at .*throws\.ts:1:/);
     const half = await tsgi(["check", "half.ts"]);
     expect(half.code).toBe(1);
-    expect(half.stdout).toMatch(/GET \/ answered 200 OK with 4 bytes, and broke off\nbroken rule: .*Content-Type/);
+    expect(half.stdout).toMatch(/GET \/ answered 200 OK with 4 bytes, and broke off\nadvice: .*Content-Type/);
+  });
+
+  test("advice alone is no failure", async () => {
+    const { code, stdout } = await tsgi(["check", "untyped.ts"]);
+    expect(code).toBe(0);
+    expect(stdout.replace(found, "")).toMatch(
+      /^GET \/ answered 200 OK with 1 bytes: no rule of the contract is broken\nadvice: .* \[rule content-type, .*\]\n$/,
+    );
   });
 
   test("--no-request only loads it, and --url has to be one", async () => {

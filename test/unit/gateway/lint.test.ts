@@ -447,6 +447,11 @@ test("every rule has a case here, and a reason of its own", () => {
   for (const { reason } of Object.values(rules)) expect(reason).toMatch(/^\S+(?: \S+){5}/u);
 });
 
+test("advice is what HTTP allows or the gateway mends, and nothing else", () => {
+  const advice = Object.entries(rules).filter(([, { isAdvice }]) => isAdvice);
+  expect(advice.map(([rule]) => rule)).toEqual(["content-type", "bodyless-header", "location-status"]);
+});
+
 describe("an application that keeps the rules", () => {
   const kept: ReadonlyArray<readonly [what: string, application: Application]> = [
     ["a string", sync],
