@@ -13,7 +13,7 @@ const parameterList =
   /^(?:async\s+)?(?:function\b[^(]*)?\(([^)]*)\)|^(?:async\s+)?([\w$]+)\s*=>|^(?:async\s+)?\[?[\w$.]+\]?\s*\(([^)]*)\)/;
 
 /** The names of a function's parameters, as far as its text shows them; "" for one that is taken apart. */
-export function parameterNames(value: AnyFunction): readonly string[] {
+function parameterNames(value: AnyFunction): readonly string[] {
   const [, inBrackets, alone, ofMethod] = parameterList.exec(Function.prototype.toString.call(value)) ?? [];
   const list = (inBrackets ?? alone ?? ofMethod ?? "").trim();
   return list === "" ? [] : list.split(",").map((part) => /^\s*([\w$]*)/.exec(part)?.[1] ?? "");

@@ -19,7 +19,7 @@ function escapeByte(character: string): string {
 }
 
 /** A decoded path, bytes as latin-1, as it stands in a URL. */
-export function encodePath(path: string): string {
+function encodePath(path: string): string {
   return path.replace(unsafe, escapeByte);
 }
 
