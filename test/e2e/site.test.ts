@@ -231,7 +231,7 @@ describe("a download of 1 GiB through Apache", () => {
     server = await StartedServer.start(workspace, site, { asRoot: true, outlivesTest: true });
     await server.text("/download.ts?mib=1");
     workers = processesOf(workspace.dir)
-      .filter(({ command }) => command.startsWith("tsgi: worker"))
+      .filter(({ command }) => command.startsWith("tsgi: "))
       .map(({ pid }) => pid);
   }, 60_000);
 
