@@ -171,7 +171,7 @@ export class SocketConnection implements RequestHost, Waiter {
     try {
       events = this.#codec.receive(bytes);
     } catch (error) {
-      this.#options.service.log.warn({ reason: messageOf(error) }, "FastCGI peer dropped");
+      this.#options.service.log.warn({ code: "TSGI1001", reason: messageOf(error) }, "FastCGI peer dropped");
       this.#socket.destroy();
       return;
     }
@@ -296,7 +296,7 @@ export class SocketConnection implements RequestHost, Waiter {
     if (this.#isFree && this.#turn !== "awaited") this.#close();
     else if (this.#socket.writableNeedDrain || this.#request?.isInputAwaited === true) {
       this.#options.service.log.warn(
-        { idleTimeoutMs: this.#options.idleTimeoutMs },
+        { code: "TSGI1102", idleTimeoutMs: this.#options.idleTimeoutMs },
         "FastCGI peer dropped: it stalled",
       );
       this.#socket.destroy();
@@ -392,7 +392,7 @@ export class SocketConnection implements RequestHost, Waiter {
   #startParamsTimer(): void {
     const { paramsTimeoutMs, service } = this.#options;
     this.#paramsTimer = setTimeout(() => {
-      service.log.warn({ paramsTimeoutMs }, "FastCGI peer dropped: PARAMS did not end in time");
+      service.log.warn({ code: "TSGI1103", paramsTimeoutMs }, "FastCGI peer dropped: PARAMS did not end in time");
       this.#socket.destroy();
     }, paramsTimeoutMs);
   }

@@ -7,6 +7,7 @@ import { formatListenAddress } from "../config/address.ts";
 import type { ListenAddress } from "../config/address.ts";
 import { BootError } from "../errors.ts";
 import { signatureOf } from "../loader/watch.ts";
+import { prepareLogFile } from "../log/file.ts";
 import type { Log } from "../spec.ts";
 import type { SocketAccess } from "../server/listen.ts";
 import { createPeerCheck } from "../server/listen.ts";
@@ -99,7 +100,7 @@ export class ProcessGroup {
       relief: this.#relief,
       workers: () => this.#workers.values(),
       isAllowed: createPeerCheck(config.allow, (address) =>
-        log.warn({ address }, "FastCGI peer refused: not listed by --allow"),
+        log.warn({ code: "TSGI1101", address }, "FastCGI peer refused: not listed by --allow"),
       ),
       log,
     });
@@ -111,6 +112,7 @@ export class ProcessGroup {
 
   /** Opens the socket. Throws BootError. */
   async open(): Promise<void> {
+    this.#prepareLog();
     this.#listener = await Listener.open(this.#options.config.listen, this.#access, {
       log: this.#log,
       onConnection: this.#intake.accepted,
@@ -130,6 +132,23 @@ export class ProcessGroup {
   start(): void {
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     this.#step();
+  }
+
+  /** The log file has been moved away: makes a new one and has the workers open it. */
+  reopenLog(): void {
+    try {
+      this.#prepareLog();
+    } catch (error) {
+      const fields = { code: "TSGI3218", group: this.name, err: error };
+      this.#log.error(fields, "the log file could not be opened again: the open one goes on");
+    }
+    for (const worker of this.#workers.values()) worker.send({ type: "reopen-log" });
+  }
+
+  /** The workers may not be allowed to make a file there. Throws BootError. */
+  #prepareLog(): void {
+    const { logFile } = this.#options.config;
+    if (logFile !== undefined) prepareLogFile(logFile, this.#runAs);
   }
 
   /** A new generation; settles when it serves or was given up. */
@@ -277,7 +296,7 @@ export class ProcessGroup {
       case "kill":
         // One that is not wanted any more before it served is nobody's trouble.
         this.#log[action.cause === "reload" ? "debug" : "warn"](
-          { ...fields, cause: action.cause, silentMs: Math.round(now - worker.silentSinceMs) },
+          { code: "TSGI3202", ...fields, cause: action.cause, silentMs: Math.round(now - worker.silentSinceMs) },
           "the worker is killed",
         );
         worker.kill(action.cause);
@@ -338,7 +357,8 @@ export class ProcessGroup {
   #drained(worker: WorkerHandle, isWhole: boolean): void {
     if (!isWhole) {
       this.#isWhole = false;
-      this.#log.warn({ group: this.name, worker: worker.pid }, "requests were cut off: they took too long to end");
+      const fields = { code: "TSGI3203", group: this.name, worker: worker.pid };
+      this.#log.warn(fields, "requests were cut off: they took too long to end");
     }
     worker.leave();
   }
@@ -370,7 +390,7 @@ export class ProcessGroup {
       const isCrash = !worker.isExpected && exit.cause !== "signal" && exit.cause !== "blocked";
       if (isCrash || isTooSoon) this.#backoff.crashed(now, servedMs, Math.random());
       if (worker.isExpected) this.#log.info(fields, "the worker has ended");
-      else this.#log.error(fields, "the worker has ended: it will be replaced");
+      else this.#log.error({ code: "TSGI3204", ...fields }, "the worker has ended: it will be replaced");
     } else if (worker.generation === this.#reloads.wanted) this.#bootFailed(worker, exit);
     this.#step();
   };
@@ -385,7 +405,7 @@ export class ProcessGroup {
     );
     if (this.#reloads.isUnderWay && !isServing) {
       this.#log.error(
-        { group: this.name, problem: message },
+        { code: "TSGI3205", group: this.name, problem: message },
         "the new generation could not start: the old one goes on serving",
       );
       this.#reloads.abandon(message);
@@ -393,7 +413,7 @@ export class ProcessGroup {
     }
     this.#settleStarted.reject(new BootError(message));
     if (this.#reloads.established > 0)
-      this.#log.error({ group: this.name, problem: message }, "a worker could not start");
+      this.#log.error({ code: "TSGI3206", group: this.name, problem: message }, "a worker could not start");
     this.#backoff.crashed(performance.now(), 0, Math.random());
   }
 
@@ -410,7 +430,7 @@ export class ProcessGroup {
     const state = listener?.fileState ?? "in-place";
     if (state === "replaced" && !this.#isSocketReplaced) {
       this.#log.error(
-        { listen: formatListenAddress(this.address) },
+        { code: "TSGI3207", listen: formatListenAddress(this.address) },
         "something else is where the socket was: it is left alone",
       );
     }
@@ -419,14 +439,14 @@ export class ProcessGroup {
     try {
       await listener.reopen(this.#access);
       this.#log.warn(
-        { listen: formatListenAddress(this.address) },
+        { code: "TSGI3208", listen: formatListenAddress(this.address) },
         "the socket's file was gone: it has been made anew",
       );
       for (const worker of this.#workers.values()) {
         if (worker.state === "serving" || worker.state === "retiring") worker.send({ type: "serve" }, listener.handle);
       }
     } catch (error) {
-      this.#log.error({ err: error }, "the socket's file is gone and cannot be made anew");
+      this.#log.error({ code: "TSGI3209", err: error }, "the socket's file is gone and cannot be made anew");
     }
   }
 }

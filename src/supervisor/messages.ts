@@ -15,6 +15,10 @@ export interface WorkerConfig {
   readonly mountPoint: string | undefined;
   readonly cacheDir: string | undefined;
   readonly logLevel: LogLevel;
+  readonly logFile: string | undefined;
+  readonly hasAccessLog: boolean;
+  readonly errorPage: string | undefined;
+  readonly isDebug: boolean;
   readonly isMultiprocess: boolean;
   /** Whether changed files are looked for, once a second. */
   readonly followsFiles: boolean;
@@ -43,6 +47,8 @@ export type ToWorker =
   | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined }
   /** Accept no more, end what runs within the deadline, then say "drained". */
   | { readonly type: "drain"; readonly deadlineMs: number; readonly handsOver: boolean }
+  /** Open the log file that has the name now. */
+  | { readonly type: "reopen-log" }
   /** Send the listening socket back. */
   | { readonly type: "lend" }
   /** All that was to be done is done: end. */

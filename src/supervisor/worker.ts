@@ -5,8 +5,12 @@
 
 import { messageOf, systemCodeOf, TsgiError } from "../errors.ts";
 import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
-import type { Log } from "../spec.ts";
+import type { ProcessLog } from "../log.ts";
+import { captureConsole } from "../log/console.ts";
+import { RequestScope } from "../log/scope.ts";
+import { accessLogTo } from "../server/access-log.ts";
 import { Background } from "../server/background.ts";
+import type { ErrorPages } from "../server/error-pages.ts";
 import { FastCgiServer } from "../server/fastcgi-server.ts";
 import { createPeerCheck } from "../server/listen.ts";
 import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts";
@@ -28,17 +32,25 @@ const pulseMs = 200;
 /** How old a look at the application's files may be, ms. */
 const checkIntervalMs = 1000;
 
+/** What a worker's process has made for it. */
+export interface WorkerParts {
+  readonly log: ProcessLog;
+  readonly errorPages: ErrorPages | undefined;
+}
+
 export class Worker {
   readonly #config: WorkerConfig;
   readonly #channel: Channel;
-  readonly #log: Log;
+  readonly #log: ProcessLog;
   readonly #router: Router;
   readonly #background: Background;
   readonly #server: FastCgiServer;
   #reported = "";
   #isFailing = false;
 
-  constructor(config: WorkerConfig, channel: Channel, log: Log) {
+  constructor(config: WorkerConfig, channel: Channel, { log, errorPages }: WorkerParts) {
+    const scope = new RequestScope({ isExclusive: false });
+    captureConsole(log, scope);
     this.#config = config;
     this.#channel = channel;
     this.#log = log;
@@ -61,10 +73,13 @@ export class Worker {
         isMultiprocess: config.isMultiprocess,
         isRunOnce: false,
         isLogApaches: false,
+        accessLog: config.hasAccessLog ? accessLogTo(log.access()) : undefined,
+        scope,
+        errorPages,
       },
       isBehindFcgid: false,
       isAllowed: createPeerCheck(config.allow, (address) =>
-        log.warn({ address }, "FastCGI peer refused: not listed by --allow"),
+        log.warn({ code: "TSGI1101", address }, "FastCGI peer refused: not listed by --allow"),
       ),
     });
   }
@@ -104,6 +119,7 @@ export class Worker {
         break;
       }
       case "boot":
+      case "reopen-log":
       case "leave":
         break; // the entry's part
     }
@@ -111,7 +127,8 @@ export class Worker {
 
   /** An error that nobody caught, outside any request as far as we can know: what is left of this process is in doubt. */
   readonly failed = (error: unknown): void => {
-    this.#log.error({ err: error }, "uncaught error outside a request: this worker will be replaced");
+    const fields = { code: "TSGI2101", err: error };
+    this.#log.error(fields, "uncaught error outside a request: this worker will be replaced");
     if (this.#isFailing) return;
     this.#isFailing = true;
     this.#channel.send({ type: "failing", message: describe(error) });
@@ -149,8 +166,8 @@ export class Worker {
   };
 
   #startPulse(): void {
-    const { deadlockTimeoutMs, logLevel } = this.#config;
-    const beat = startWatchdog({ deadlockTimeoutMs, logLevel });
+    const { deadlockTimeoutMs, logLevel, logFile } = this.#config;
+    const beat = startWatchdog({ deadlockTimeoutMs, logLevel, logFile });
     let dueMs = performance.now() + pulseMs;
     setInterval(() => {
       beat();

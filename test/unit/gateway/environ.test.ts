@@ -134,6 +134,7 @@ test("costly values are made when first read, once, and are ordinary ones then",
       logs += 1;
       return silentLog;
     },
+    waitUntil: () => () => {},
   };
   const environ = environOf({}, { lazy });
   expect(Object.keys(environ)).toEqual(expect.arrayContaining(["tsgi.signal", "tsgi.log"]));
@@ -146,7 +147,8 @@ test("costly values are made when first read, once, and are ordinary ones then",
 });
 
 test("an application may replace or delete any key, as middleware does", () => {
-  const environ = environOf({}, { lazy: { signal: () => expect.unreachable(), log: () => silentLog } });
+  const lazy = { signal: () => expect.unreachable(), log: () => silentLog, waitUntil: () => () => {} };
+  const environ = environOf({}, { lazy });
   const signal = new AbortController().signal;
   environ["tsgi.signal"] = signal;
   environ["wsgi.url_scheme"] = "https";

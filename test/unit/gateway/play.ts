@@ -41,8 +41,11 @@ export function environOf(values: Readonly<Record<string, string>>, options: Env
     script: "/srv/app.ts",
     mount: { mountPoint: options.mountPoint },
     requestId: options.requestId ?? "request-1",
-    waitUntil: () => {},
-    lazy: options.lazy ?? { signal: () => new AbortController().signal, log: () => silentLog },
+    lazy: options.lazy ?? {
+      signal: () => new AbortController().signal,
+      log: () => silentLog,
+      waitUntil: () => () => {},
+    },
   });
 }
 
@@ -91,7 +94,7 @@ export function play(application: Application, options: PlayOptions = {}): Playe
     isAuthorizer: options.isAuthorizer ?? false,
     observer: {
       failed: (error, wasHeadSent) => played.failures.push({ error, wasHeadSent }),
-      warned: (message, error) => played.warnings.push({ message, error }),
+      warned: ({ message, error }) => void played.warnings.push({ message, error }),
       closing: (closing) => played.closings.push(closing),
       ended: () => {
         played.endCount += 1;
@@ -101,7 +104,7 @@ export function play(application: Application, options: PlayOptions = {}): Playe
   });
   const environ = environOf(
     { REQUEST_METHOD: method, REQUEST_URI: "/" },
-    { input, errors, lazy: { signal: () => exchange.signal, log: () => silentLog } },
+    { input, errors, lazy: { signal: () => exchange.signal, log: () => silentLog, waitUntil: () => () => {} } },
   );
   const played: Played = {
     sink,
