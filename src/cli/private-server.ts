@@ -17,6 +17,8 @@ export const serverSettings = [
   "serverRoot",
   "logLevel",
   "hasAccessLog",
+  "errorPage",
+  "isDebug",
   "httpd",
   "modulesDir",
 ] as const satisfies readonly SettingName[];
@@ -29,7 +31,7 @@ export interface RequestedServer {
 /** Throws ConfigError, and BootError or LoadError for an application or folder that is not there. */
 export function readServer(app: string, command: Command): RequestedServer {
   const config = readConfig(command, serverSettings);
-  const { mode, host, logLevel, hasAccessLog, documentRoot, serverRoot, httpd, modulesDir } = config;
+  const { mode, host, logLevel, hasAccessLog, isDebug, documentRoot, serverRoot, httpd, modulesDir } = config;
   const server = {
     site: {
       target: siteTarget(app, undefined),
@@ -40,6 +42,8 @@ export function readServer(app: string, command: Command): RequestedServer {
     host,
     logLevel,
     hasAccessLog,
+    errorPage: config.errorPage === undefined ? undefined : resolve(config.errorPage),
+    isDebug,
     programFiles,
     folder: serverRoot === undefined ? undefined : resolve(serverRoot),
     httpd: { httpd, modulesDir, path: process.env["PATH"] ?? "" },

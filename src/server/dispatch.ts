@@ -69,7 +69,7 @@ function summaryOf(error: unknown): string {
 }
 
 /** The code of a failure that is none of ours: the application threw it. */
-const thrownCode = "TSGI2004";
+const thrownCode = "TSGI2107";
 
 /** What an application writes to `wsgi.errors`, in our log. */
 const fromErrors = Object.freeze({ source: "wsgi.errors" });

@@ -3,7 +3,7 @@
 // draws a breath (the pulse) as often as its event loop allows; it ends when the supervisor says so, or is gone. A drained
 // connection is given back, never closed while Apache may send on it.
 
-import { messageOf, systemCodeOf, TsgiError } from "../errors.ts";
+import { messageOf, messageWithCode, systemCodeOf, TsgiError } from "../errors.ts";
 import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
 import type { ProcessLog } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
@@ -92,7 +92,7 @@ export class Worker {
     } catch (error) {
       const files = this.#router.watches.flatMap((watch) => [...watch.files.map(({ path }) => path), ...watch.absent]);
       const stack = error instanceof Error && error.cause instanceof Error ? error.cause.stack : undefined;
-      const message = error instanceof TsgiError || stack !== undefined ? messageOf(error) : describe(error);
+      const message = error instanceof TsgiError || stack !== undefined ? messageWithCode(error) : describe(error);
       this.#log.debug({ err: error }, "the application could not be loaded");
       this.#channel.send({ type: "boot-failed", message, files });
       return;

@@ -153,7 +153,7 @@ describe("a failure", () => {
   test("is told to both logs under the request's id, which the client sees too", () => {
     const { sink, log, errorLines } = start(fail, { variables: { UNIQUE_ID: "id-7" } });
     expect(sink.body).toContain("id-7");
-    expect(errorLines).toEqual(["tsgi: TypeError: oops [TSGI2004] [request id-7]"]);
+    expect(errorLines).toEqual(["tsgi: TypeError: oops [TSGI2107] [request id-7]"]);
     expect(log.lines).toMatchObject([
       { level: "error", fields: { request_id: "id-7", method: "GET", path: "/a", script: "/srv/app.ts" } },
     ]);
@@ -176,7 +176,7 @@ describe("a failure", () => {
     const { errorLines } = start(() => {
       throw new Error("one\ntwo");
     });
-    expect(errorLines.join("\n")).toMatch(/one\ntwo \[TSGI2004\] \[request /);
+    expect(errorLines.join("\n")).toMatch(/one\ntwo \[TSGI2107\] \[request /);
   });
 
   test.each([undefined, null, Symbol("x"), Object.create(null), { toString: () => expect.unreachable() }])(
