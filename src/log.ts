@@ -53,6 +53,15 @@ export function reopenLog(log: ProcessLog | undefined): void {
 
 const stderrFd = 2;
 
+/** pino has no formatter for the fields of a child; children inherit this from their logger. */
+function withCleanChildren(logger: Logger): Logger {
+  const { child } = logger;
+  logger.child = function cleanChild(this: Logger, fields: object, childOptions?: object) {
+    return child.call(this, redactFields({ ...fields }), childOptions);
+  } as typeof child;
+  return logger;
+}
+
 function loadPino(options: LogOptions, file: LogFile | undefined): Logger {
   const require = createRequire(import.meta.url);
   const pino = require("pino") as typeof Pino;
@@ -61,7 +70,7 @@ function loadPino(options: LogOptions, file: LogFile | undefined): Logger {
     level: options.level,
     timestamp: pino.stdTimeFunctions.isoTime,
     base: { ...(options.base ?? { pid: process.pid }) },
-    formatters: { log: redactFields, bindings: redactFields },
+    formatters: { log: redactFields },
     serializers: { err: showError, error: showError },
   };
   if (file !== undefined) return pino(settings, file);
@@ -78,7 +87,7 @@ function loadPino(options: LogOptions, file: LogFile | undefined): Logger {
 export function createLog(options: LogOptions): ProcessLog {
   const file = options.file === undefined ? undefined : new LogFile(options.file);
   let loaded: Logger | undefined;
-  const logger = (): Logger => (loaded ??= loadPino(options, file));
+  const logger = (): Logger => (loaded ??= withCleanChildren(loadPino(options, file)));
   const method = (level: keyof Omit<Log, "child">) => (fields: object | string, message?: string) => {
     if (typeof fields === "string") logger()[level](fields);
     else logger()[level](fields, message);
