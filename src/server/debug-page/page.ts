@@ -10,8 +10,8 @@ import type { ErrorPages, Failure } from "../error-pages.ts";
 import { whyNotShown } from "./audience.ts";
 import type { ShownError, ShownFrame } from "./failure.ts";
 import { showErrors } from "./failure.ts";
-import type { Markup } from "./html.ts";
-import { html } from "./html.ts";
+import type { Markup } from "./markup.ts";
+import { markup } from "./markup.ts";
 import { styles } from "./styles.ts";
 import { showVariables } from "./variables.ts";
 
@@ -28,6 +28,8 @@ const protection: HeaderList = [
   ["X-Content-Type-Options", "nosniff"],
   ["Referrer-Policy", "no-referrer"],
 ];
+
+const nothing = markup``;
 
 function headingOf({ name, message }: ShownError): string {
   return name === "" ? `thrown: ${message}` : `${name}: ${message}`;
@@ -53,71 +55,47 @@ function describe({ error, requestId, script, variables }: Failure, title: strin
 function sourceMarkup({ source }: ShownFrame): Markup {
   const rows = source.map(({ number, text, caret }) =>
     caret === undefined
-      ? html`<span><i>${number}</i>${text} </span>`
-      : html`<span class="here"><i>${number}</i>${text} </span><span class="caret"><i></i>${caret} </span>`,
+      ? markup`<span><i>${number}</i>${text}\n</span>`
+      : markup`<span class="here"><i>${number}</i>${text}\n</span><span class="caret"><i></i>${caret}\n</span>`,
   );
-  return rows.length === 0 ? html`` : html`<pre class="source">${rows}</pre>`;
+  return rows.length === 0 ? nothing : markup`<pre class="source">${rows}</pre>`;
 }
 
 function frameMarkup(frame: ShownFrame): Markup {
   const name = frame.name === "" ? "(top level)" : frame.name;
-  return html`<li class="${frame.isApplications ? "own" : "other"}">
-    <p><b>${name}</b> <code>${placeOf(frame)}</code></p>
-    ${sourceMarkup(frame)}
-  </li> `;
+  return markup`<li><p><b>${name}</b> <code>${placeOf(frame)}</code></p>${sourceMarkup(frame)}</li>\n`;
+}
+
+function callMarkup(frame: ShownFrame): Markup {
+  return markup`<li><code>${frame.name} ${placeOf(frame)}</code></li>\n`;
 }
 
 function errorMarkup(error: ShownError): Markup {
-  const own = error.frames.filter(({ isApplications }) => isApplications);
-  const relation = error.relation === "" ? html`` : html`<p class="relation">${error.relation}</p>`;
-  const code = error.code === undefined ? html`` : html`<p>See <code>tsgi explain ${error.code}</code></p>`;
-  const all = html`<details>
-    <summary>All ${error.frames.length} calls</summary>
-    <ol>
-      ${error.frames.map((frame) => ({ ...frame, source: [] })).map(frameMarkup)}
-    </ol>
-  </details>`;
-  return html`<section>
-    ${relation}
-    <h2>${headingOf(error)}</h2>
-    ${code}
-    <ol>
-      ${own.map(frameMarkup)}
-    </ol>
-    ${error.frames.length > own.length ? all : html``}
-  </section> `;
+  const { frames, relation, code } = error;
+  const own = frames.filter(({ isApplications }) => isApplications);
+  const all = markup`<details><summary>All ${frames.length} calls</summary><ol>${frames.map(callMarkup)}</ol></details>`;
+  return markup`<section>
+${relation === "" ? nothing : markup`<p class="relation">${relation}</p>`}
+<h2>${headingOf(error)}</h2>
+${code === undefined ? nothing : markup`<p>See <code>tsgi explain ${code}</code></p>`}
+<ol>${own.map(frameMarkup)}</ol>
+${frames.length > own.length ? all : nothing}
+</section>
+`;
 }
 
 function rowsMarkup(rows: Shown["facts"]): Markup {
-  return html`<table>
-    ${rows.map(
-      ([name, value]) =>
-        html`<tr>
-          <th>${name}</th>
-          <td>${value}</td>
-        </tr> `,
-    )}
-  </table>`;
+  return markup`<table>${rows.map(([name, value]) => markup`<tr><th>${name}</th><td>${value}</td></tr>\n`)}</table>`;
 }
 
 function toHtml(shown: Shown): string {
-  const page = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <title>${shown.title}</title>
-        <style>
-          ${styles}
-        </style>
-      </head>
-      <body>
-        <h1>${shown.title}</h1>
-        ${rowsMarkup(shown.facts)} ${shown.errors.map(errorMarkup)}
-        <h2>Environ</h2>
-        ${rowsMarkup(shown.variables)}
-        <p>Shown because of <code>tsgi dev</code> or <code>--debug</code>, to requests from this machine only.</p>
-      </body>
-    </html> `;
+  const page = markup`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${shown.title}</title>
+<style>${styles}</style></head><body><h1>${shown.title}</h1>
+${rowsMarkup(shown.facts)}
+${shown.errors.map(errorMarkup)}<h2>Environ</h2>
+${rowsMarkup(shown.variables)}
+<p>Shown because of <code>tsgi dev</code> or <code>--debug</code>, to requests from this machine only.</p></body></html>
+`;
   return page.text;
 }
 

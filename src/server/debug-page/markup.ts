@@ -1,8 +1,9 @@
 // HTML in which nothing that is put in can become markup.
+// The tag is not called `html`: formatters would lay out what is in it, and change what a <pre> shows.
 
 import { escapeHtml } from "../../gateway/error-page.ts";
 
-/** Markup: made by `html` alone. */
+/** Made by `markup` alone. */
 export class Markup {
   readonly text: string;
 
@@ -19,7 +20,7 @@ function shown(value: Insertion): string {
 }
 
 /** A template whose insertions are escaped, but for markup that was made the same way. */
-export function html(parts: TemplateStringsArray, ...values: readonly Insertion[]): Markup {
+export function markup(parts: TemplateStringsArray, ...values: readonly Insertion[]): Markup {
   const last = parts.length - 1;
   return new Markup(parts.map((part, index) => (index === last ? part : part + shown(values[index] ?? ""))).join(""));
 }
