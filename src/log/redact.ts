@@ -77,7 +77,7 @@ export function redactFields(fields: Readonly<Record<string, unknown>>): Record<
 }
 
 const secretText =
-  /((?:authorization|cookies?2?)["']?\s*(?:=>|[:=,])\s*)("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\[[^\]]*\]|\{[^}]*\}|[^\n"'[{][^\n"']*)/gi;
+  /((?:authorization|cookies?2?)["']?\s*(?:=>|[:=,])\s*)(?!undefined\b|null\b|true\b|false\b)("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\[[^\]]*\]|\{[^}]*\}|[^\n"'[{][^\n"']*)/gi;
 
 /** Text such as a printed object or a header line, without secrets. */
 export function redactText(text: string): string {
