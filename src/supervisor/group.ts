@@ -6,6 +6,7 @@ import type { GroupConfig } from "../config/groups.ts";
 import { formatListenAddress } from "../config/address.ts";
 import type { ListenAddress } from "../config/address.ts";
 import { BootError } from "../errors.ts";
+import { prepareLogFile } from "../log/file.ts";
 import type { Log } from "../spec.ts";
 import type { SocketAccess } from "../server/listen.ts";
 import { createPeerCheck } from "../server/listen.ts";
@@ -107,7 +108,7 @@ export class ProcessGroup {
       relief: this.#relief,
       workers: () => this.#workers.values(),
       isAllowed: createPeerCheck(config.allow, (address) =>
-        log.warn({ address }, "FastCGI peer refused: not listed by --allow"),
+        log.warn({ code: "TSGI1101", address }, "FastCGI peer refused: not listed by --allow"),
       ),
       log,
     });
@@ -119,6 +120,7 @@ export class ProcessGroup {
 
   /** Opens the socket. Throws BootError. */
   async open(): Promise<void> {
+    this.#prepareLog();
     this.#listener = await Listener.open(this.#options.config.listen, this.#access, {
       log: this.#log,
       onConnection: this.#intake.accepted,
@@ -139,6 +141,23 @@ export class ProcessGroup {
   start(): void {
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     this.#step();
+  }
+
+  /** The log file has been moved away: makes a new one and has the workers open it. */
+  reopenLog(): void {
+    try {
+      this.#prepareLog();
+    } catch (error) {
+      const fields = { code: "TSGI3218", group: this.name, err: error };
+      this.#log.error(fields, "the log file could not be opened again: the open one goes on");
+    }
+    for (const worker of this.#workers.values()) worker.send({ type: "reopen-log" });
+  }
+
+  /** The workers may not be allowed to make a file there. Throws BootError. */
+  #prepareLog(): void {
+    const { logFile } = this.#options.config;
+    if (logFile !== undefined) prepareLogFile(logFile, this.#runAs);
   }
 
   /** A new generation; settles when it serves or was given up. */
@@ -324,7 +343,8 @@ export class ProcessGroup {
   #drained(worker: WorkerHandle, isWhole: boolean): void {
     if (!isWhole) {
       this.#isWhole = false;
-      this.#log.warn({ group: this.name, worker: worker.pid }, "requests were cut off: they took too long to end");
+      const fields = { code: "TSGI3203", group: this.name, worker: worker.pid };
+      this.#log.warn(fields, "requests were cut off: they took too long to end");
     }
     worker.leave();
   }
@@ -350,7 +370,7 @@ export class ProcessGroup {
       const servedMs = now - (worker.servingSinceMs ?? now);
       if (isForBackoff(worker, exit.cause, servedMs)) this.#backoff.crashed(now, servedMs, Math.random());
       if (worker.isExpected) this.#log.info(fields, "the worker has ended");
-      else this.#log.error(fields, "the worker has ended: it will be replaced");
+      else this.#log.error({ code: "TSGI3204", ...fields }, "the worker has ended: it will be replaced");
     } else if (worker.generation === this.#reloads.wanted && worker.bootFailure === undefined) {
       this.#bootFailed(worker, `a worker could not start: ${exit.text}`, []);
     }
@@ -364,7 +384,7 @@ export class ProcessGroup {
     );
     if (this.#reloads.isUnderWay && !isServing) {
       this.#log.error(
-        { group: this.name, problem: message },
+        { code: "TSGI3205", group: this.name, problem: message },
         "the new generation could not start: the old one goes on serving",
       );
       this.#reloads.abandon(message);
@@ -372,7 +392,7 @@ export class ProcessGroup {
     }
     this.#settleStarted.reject(new BootError(message));
     if (this.#reloads.established > 0)
-      this.#log.error({ group: this.name, problem: message }, "a worker could not start");
+      this.#log.error({ code: "TSGI3206", group: this.name, problem: message }, "a worker could not start");
     this.#backoff.crashed(performance.now(), 0, Math.random());
   }
 

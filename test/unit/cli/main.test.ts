@@ -19,6 +19,7 @@ const commands = [
   "config",
   "check",
   "request",
+  "explain",
 ];
 
 let base = "";
@@ -147,7 +148,9 @@ test.each<[string[], RegExp]>([
 ])("%j fails: one line and exit code 1", async (args, line) => {
   const { code, stdout, stderr } = await tsgi(args);
   expect([code, stdout]).toEqual([1, ""]);
-  expect(stderr.trimEnd()).toMatch(line);
+  const [, message = "", errorCode] = /^(.*) \[(TSGI\d{4})\]\n$/.exec(stderr) ?? [];
+  expect(message).toMatch(line);
+  expect((await tsgi(["explain", errorCode ?? ""])).stdout).toContain(`${errorCode}: `);
 });
 
 test("every wrong setting has its line, with where it came from", async () => {
@@ -320,10 +323,13 @@ describe("daemon", () => {
   test("only root can become another user, and the user must exist", async () => {
     const listen = ["--listen", "tcp:127.0.0.1:0"];
     const unknown = await tsgi(["daemon", "echo.ts", ...listen, "--user", "no-such-user-here"]);
-    expect(unknown).toMatchObject({ code: 1, stderr: 'tsgi: --user: there is no user "no-such-user-here"\n' });
+    expect(unknown).toMatchObject({
+      code: 1,
+      stderr: 'tsgi: --user: there is no user "no-such-user-here" [TSGI3102]\n',
+    });
     if (process.getuid?.() === 0) return;
     const other = await tsgi(["daemon", "echo.ts", ...listen, "--user", "root"]);
-    expect(other).toMatchObject({ code: 1, stderr: "tsgi: --user: only root can become another user\n" });
+    expect(other).toMatchObject({ code: 1, stderr: "tsgi: --user: only root can become another user [TSGI3102]\n" });
   });
 });
 

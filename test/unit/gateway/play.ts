@@ -41,8 +41,12 @@ export function environOf(values: Readonly<Record<string, string>>, options: Env
     script: "/srv/app.ts",
     mount: { mountPoint: options.mountPoint },
     requestId: options.requestId ?? "request-1",
-    waitUntil: () => {},
-    lazy: options.lazy ?? { signal: () => new AbortController().signal, log: () => silentLog, atEnd() {} },
+    lazy: options.lazy ?? {
+      signal: () => new AbortController().signal,
+      log: () => silentLog,
+      atEnd() {},
+      waitUntil: () => () => {},
+    },
   });
 }
 
@@ -91,7 +95,7 @@ export function play(application: Application, options: PlayOptions = {}): Playe
     isAuthorizer: options.isAuthorizer ?? false,
     observer: {
       failed: (error, wasHeadSent) => played.failures.push({ error, wasHeadSent }),
-      warned: (message, error) => played.warnings.push({ message, error }),
+      warned: ({ message, error }) => void played.warnings.push({ message, error }),
       closing: (closing) => played.closings.push(closing),
       ended: () => {
         played.endCount += 1;
@@ -104,7 +108,12 @@ export function play(application: Application, options: PlayOptions = {}): Playe
     {
       input,
       errors,
-      lazy: { signal: () => exchange.signal, log: () => silentLog, atEnd: (work) => exchange.atEnd(work) },
+      lazy: {
+        signal: () => exchange.signal,
+        log: () => silentLog,
+        atEnd: (work) => exchange.atEnd(work),
+        waitUntil: () => () => {},
+      },
     },
   );
   const played: Played = {
