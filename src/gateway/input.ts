@@ -87,7 +87,8 @@ export class RequestInput implements InputStream {
   /** The peer has sent all it has. */
   end(): void {
     if (this.#isEnded || this.#error !== undefined) return;
-    if (this.#expected === undefined) this.#finish();
+    // What came after `close` was dropped: that is no truncated body.
+    if (this.#expected === undefined || this.#isClosed) this.#finish();
     else this.fail(new InputTruncatedError(this.#expected, this.#received));
     this.#notify();
   }
