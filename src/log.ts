@@ -65,7 +65,11 @@ function withCleanChildren(logger: Logger): Logger {
 function loadPino(options: LogOptions, file: LogFile | undefined): Logger {
   const require = createRequire(import.meta.url);
   const pino = require("pino") as typeof Pino;
-  const showError = (error: Error): unknown => redactFields({ error: { ...pino.stdSerializers.err(error) } })["error"];
+  const showError = (error: unknown): unknown => {
+    // Anything may be thrown; what is no error shows itself.
+    const shown = error instanceof Error ? { ...pino.stdSerializers.err(error) } : error;
+    return redactFields({ shown })["shown"];
+  };
   const settings: LoggerOptions = {
     level: options.level,
     timestamp: pino.stdTimeFunctions.isoTime,

@@ -3,7 +3,7 @@
 // given is never changed, only copied; a value that is too large to be looked through is left out, not let through.
 
 /** In place of a value. */
-export const redacted = "[redacted]";
+const redacted = "[redacted]";
 
 const secretName = /(?:authorization|cookies?2?)$/i;
 
@@ -77,7 +77,7 @@ export function redactFields(fields: Readonly<Record<string, unknown>>): Record<
 }
 
 const secretText =
-  /((?:authorization|cookies?2?)["']?\s*(?:=>|[:=,])\s*)(?!undefined\b|null\b|true\b|false\b)("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\[[^\]]*\]|\{[^}]*\}|[^\n"'[{][^\n"']*)/gi;
+  /((?:authorization|cookies?2?)["']?\s*(?:=>|[:=,])(?!\s*(?:undefined|null|true|false)\b)\s*)("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\[[^\]]*\]|\{[^}]*\}|[^\n"'[{][^\n"']*)/gi;
 
 /** Text such as a printed object or a header line, without secrets. */
 export function redactText(text: string): string {

@@ -4,7 +4,7 @@ import type { Variables } from "../../gateway/environ.ts";
 import { decodeText } from "../../gateway/text.ts";
 import { isSecretName } from "../../log/redact.ts";
 
-export const hidden = "(hidden)";
+const hidden = "(hidden)";
 
 const secretWord =
   /pass(?:w(?:or)?d|phrase)?(?![a-z])|secret|token|api_?key|credential|private_?key|session|jwt|bearer/i;

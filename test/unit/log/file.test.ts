@@ -111,6 +111,12 @@ describe("a log in a file", () => {
     expect(text()).toContain(fileURLToPath(import.meta.url)); // the stack
   });
 
+  test("has whatever was thrown", () => {
+    const log = createLog({ level: "info", file });
+    for (const err of ["text", undefined, 42, null, { code: 1 }]) log.error({ err }, "failed");
+    expect(lines().map((line) => line["err"])).toEqual(["text", undefined, 42, null, { code: 1 }]);
+  });
+
   test("keeps the lines of the access log whatever the level is", () => {
     const log = createLog({ level: "error", file });
     log.info("not this");
