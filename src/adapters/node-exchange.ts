@@ -288,13 +288,15 @@ export class NodeExchange implements SocketOutlet {
     }
     const data = this.#takePieces();
     const taken = this.#taken;
+    this.#taken = undefined;
     this.#isWriting = true;
     const settled = (error?: Error): void => {
       this.#isWriting = false;
-      this.#taken = undefined;
-      this.#waitingLength = 0;
       this.socket.touch();
-      taken?.(error);
+      if (taken !== undefined) {
+        this.#waitingLength = 0;
+        taken(error);
+      }
       if (error === undefined) this.#flush();
       else this.socket.destroy();
     };
