@@ -6,17 +6,26 @@ import type { GroupConfig } from "../config/groups.ts";
 import { formatListenAddress } from "../config/address.ts";
 import type { ListenAddress } from "../config/address.ts";
 import { BootError } from "../errors.ts";
-import { prepareLogFile } from "../log/file.ts";
 import type { Log } from "../spec.ts";
 import type { SocketAccess } from "../server/listen.ts";
 import { createPeerCheck } from "../server/listen.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
-import { Backoff, healthyMs } from "./backoff.ts";
+import { Backoff, healthyMs, isForBackoff } from "./backoff.ts";
 import { BootFailures } from "./boot-failures.ts";
 import { carryOut } from "./command.ts";
 import type { ReloadOutcome } from "./control.ts";
 import type { ExitCause } from "./exit-cause.ts";
-import { environmentOf, nodeFlagsOf, policyOf, runAsOf, socketAccessOf, workerConfigOf } from "./group-setup.ts";
+import {
+  environmentOf,
+  jittered,
+  nodeFlagsOf,
+  prepareLogFileOf,
+  reopenLogFile,
+  policyOf,
+  runAsOf,
+  socketAccessOf,
+  workerConfigOf,
+} from "./group-setup.ts";
 import { Intake } from "./intake.ts";
 import { Listener } from "./listener.ts";
 import type { FromWorker, WorkerConfig } from "./messages.ts";
@@ -46,22 +55,8 @@ const tickMs = 100;
 const gapMs = 500;
 /** How often files are looked at: the socket's, and those of a broken application, ms. */
 const lookMs = 1000;
-/** How much later than its limit a worker may be replaced, so that not all are at once. */
-const jitter = 0.1;
 
 let lastWorker = 0;
-
-function jittered(limit: number): number {
-  return limit === 0 ? 0 : Math.round(limit * (1 + jitter * Math.random()));
-}
-
-/** Whether the next worker has to wait for this end of one. */
-function isForBackoff(worker: WorkerHandle, cause: ExitCause["cause"], servedMs: number): boolean {
-  // Replaced as soon as they serve, workers would be replaced for ever: these pause as crashes do.
-  const isTooSoon = servedMs < healthyMs && (cause === "uncaught-error" || cause === "memory-limit");
-  // To block takes longer than any pause, and a kill from outside says nothing of the application.
-  return isTooSoon || (!worker.isExpected && cause !== "signal" && cause !== "blocked");
-}
 
 export class ProcessGroup {
   readonly name: string;
@@ -120,7 +115,7 @@ export class ProcessGroup {
 
   /** Opens the socket. Throws BootError. */
   async open(): Promise<void> {
-    this.#prepareLog();
+    prepareLogFileOf(this.#options.config, this.#runAs);
     this.#listener = await Listener.open(this.#options.config.listen, this.#access, {
       log: this.#log,
       onConnection: this.#intake.accepted,
@@ -145,19 +140,8 @@ export class ProcessGroup {
 
   /** The log file has been moved away: makes a new one and has the workers open it. */
   reopenLog(): void {
-    try {
-      this.#prepareLog();
-    } catch (error) {
-      const fields = { code: "TSGI3218", group: this.name, err: error };
-      this.#log.error(fields, "the log file could not be opened again: the open one goes on");
-    }
+    reopenLogFile(this.#options.config, this.#runAs, this.#log);
     for (const worker of this.#workers.values()) worker.send({ type: "reopen-log" });
-  }
-
-  /** The workers may not be allowed to make a file there. Throws BootError. */
-  #prepareLog(): void {
-    const { logFile } = this.#options.config;
-    if (logFile !== undefined) prepareLogFile(logFile, this.#runAs);
   }
 
   /** A new generation; settles when it serves or was given up. */
@@ -368,7 +352,8 @@ export class ProcessGroup {
     if (worker.hasBooted) {
       const now = performance.now();
       const servedMs = now - (worker.servingSinceMs ?? now);
-      if (isForBackoff(worker, exit.cause, servedMs)) this.#backoff.crashed(now, servedMs, Math.random());
+      if (isForBackoff({ ...exit, isExpected: worker.isExpected, servedMs }))
+        this.#backoff.crashed(now, servedMs, Math.random());
       if (worker.isExpected) this.#log.info(fields, "the worker has ended");
       else this.#log.error({ code: "TSGI3204", ...fields }, "the worker has ended: it will be replaced");
     } else if (worker.generation === this.#reloads.wanted && worker.bootFailure === undefined) {

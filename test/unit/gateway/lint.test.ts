@@ -600,7 +600,7 @@ describe("where violations go", () => {
     environ["tsgi.log"] = { ...environ["tsgi.log"], warn: (...line: unknown[]) => lines.push(line) };
     void lint(wrong)(environ, () => async () => {});
     expect(lines).toEqual([
-      [{ rule: "content-type" }, expect.stringMatching(/no Content-Type: .*\[rule content-type/u)],
+      [{ code: "TSGI2110", rule: "content-type" }, expect.stringMatching(/no Content-Type: .*\[rule content-type/u)],
     ]);
   });
 
