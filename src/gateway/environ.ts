@@ -22,6 +22,7 @@ export interface EnvironParts {
   readonly mount: MountHints;
   /** Used where Apache gives none. */
   readonly requestId: string;
+  readonly waitUntil: (work: Promise<unknown>) => void;
   readonly lazy: LazyParts;
 }
 
@@ -29,7 +30,6 @@ export interface EnvironParts {
 export interface LazyParts {
   signal(): AbortSignal;
   log(): Log;
-  waitUntil(): (work: Promise<unknown>) => void;
 }
 
 const wsgiVersion = Object.freeze([1, 0] as const);
@@ -142,7 +142,6 @@ function lazyProperty(name: string, make: (parts: LazyParts) => unknown): Proper
 
 const lazySignal = lazyProperty("tsgi.signal", (parts) => parts.signal());
 const lazyLog = lazyProperty("tsgi.log", (parts) => parts.log());
-const lazyWaitUntil = lazyProperty("tsgi.wait_until", (parts) => parts.waitUntil());
 
 /** Apache's UNIQUE_ID where mod_unique_id gives one, else `own`. */
 export function requestIdOf(variables: Variables, own: string): string {
@@ -163,10 +162,10 @@ export function createEnviron(variables: Variables, parts: EnvironParts): Enviro
   environ["wsgi.run_once"] = parts.isRunOnce;
   environ["tsgi.request_id"] = requestIdOf(variables, parts.requestId);
   environ["tsgi.transport"] = parts.transport;
+  environ["tsgi.wait_until"] = parts.waitUntil;
   environ["tsgi.script"] = parts.script;
   Object.defineProperty(environ, lazyParts, { value: parts.lazy });
   Object.defineProperty(environ, "tsgi.signal", lazySignal);
   Object.defineProperty(environ, "tsgi.log", lazyLog);
-  Object.defineProperty(environ, "tsgi.wait_until", lazyWaitUntil);
   return environ;
 }

@@ -134,7 +134,6 @@ test("costly values are made when first read, once, and are ordinary ones then",
       logs += 1;
       return silentLog;
     },
-    waitUntil: () => () => {},
   };
   const environ = environOf({}, { lazy });
   expect(Object.keys(environ)).toEqual(expect.arrayContaining(["tsgi.signal", "tsgi.log"]));
@@ -147,8 +146,7 @@ test("costly values are made when first read, once, and are ordinary ones then",
 });
 
 test("an application may replace or delete any key, as middleware does", () => {
-  const lazy = { signal: () => expect.unreachable(), log: () => silentLog, waitUntil: () => () => {} };
-  const environ = environOf({}, { lazy });
+  const environ = environOf({}, { lazy: { signal: () => expect.unreachable(), log: () => silentLog } });
   const signal = new AbortController().signal;
   environ["tsgi.signal"] = signal;
   environ["wsgi.url_scheme"] = "https";

@@ -41,11 +41,8 @@ export function environOf(values: Readonly<Record<string, string>>, options: Env
     script: "/srv/app.ts",
     mount: { mountPoint: options.mountPoint },
     requestId: options.requestId ?? "request-1",
-    lazy: options.lazy ?? {
-      signal: () => new AbortController().signal,
-      log: () => silentLog,
-      waitUntil: () => () => {},
-    },
+    waitUntil: () => {},
+    lazy: options.lazy ?? { signal: () => new AbortController().signal, log: () => silentLog },
   });
 }
 
@@ -104,7 +101,7 @@ export function play(application: Application, options: PlayOptions = {}): Playe
   });
   const environ = environOf(
     { REQUEST_METHOD: method, REQUEST_URI: "/" },
-    { input, errors, lazy: { signal: () => exchange.signal, log: () => silentLog, waitUntil: () => () => {} } },
+    { input, errors, lazy: { signal: () => exchange.signal, log: () => silentLog } },
   );
   const played: Played = {
     sink,
