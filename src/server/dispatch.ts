@@ -178,7 +178,7 @@ class Dispatch implements PrintingRequest {
         signal: () => exchange.signal,
         gone: (callback) => exchange.onGone(callback),
         log: () => this.log,
-          atEnd: (work) => exchange.atEnd(work),
+        atEnd: (work) => exchange.atEnd(work),
       },
     });
   }
