@@ -111,7 +111,9 @@ export class Workspace {
     const socket = this.path("run", `${this.#names}.sock`);
     const port = options.tcp === true ? await freePort() : 0;
     const listen = port === 0 ? `unix:${socket}` : `tcp:127.0.0.1:${port}`;
-    const program = this.tsgi(["daemon", "--listen", listen, ...args], options);
+    // One worker unless the test says otherwise: applications of tests keep what they share in memory.
+    const workers = args.includes("--processes") ? [] : ["--processes", "1"];
+    const program = this.tsgi(["daemon", "--listen", listen, ...workers, ...args], options);
     await until(`the daemon to serve: ${args.join(" ")}`, () => {
       if (program.end !== undefined) throw new Error(program.report());
       return program.stdout.includes("tsgi: listening on ");
