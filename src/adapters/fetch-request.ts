@@ -8,7 +8,7 @@ import { rawHeadersOf } from "./node-headers.ts";
 import { escapeBytes, requestTargetOf } from "./request-target.ts";
 
 /** The URL as the client sees it. Throws InputFormatError (400) for a Host header that is no host. */
-export function urlOf(environ: Environ): URL {
+function urlOf(environ: Environ): URL {
   const originalUrl = escapeBytes(requestTargetOf(environ).originalUrl);
   if (/^https?:\/\//i.test(originalUrl)) return parse(originalUrl);
   const scheme = environ["wsgi.url_scheme"];

@@ -24,7 +24,7 @@ export function escapeBytes(target: string): string {
 }
 
 /** A decoded path, bytes as latin-1, as it stands in a URL. */
-export function encodePath(path: string): string {
+function encodePath(path: string): string {
   return path.replace(unsafe, escapeByte);
 }
 
