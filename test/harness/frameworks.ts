@@ -86,8 +86,12 @@ export async function startOracle(
 ): Promise<Readonly<Record<string, number>>> {
   const command = [process.execPath, join(folder, "oracle.mjs"), ...files];
   const program: Program = workspace.program("oracle", command, { env: { NODE_ENV: "production" } });
-  return await until("the applications on node:http", () => {
-    if (program.end !== undefined) throw new Error(program.report());
-    return program.stdout.includes("\n") ? (JSON.parse(program.stdout) as Readonly<Record<string, number>>) : undefined;
-  });
+  return await until(
+    "the applications on node:http",
+    () => {
+      if (program.end !== undefined) throw new Error(program.report());
+      return program.stdout.includes("\n") ? (JSON.parse(program.stdout) as Record<string, number>) : undefined;
+    },
+    60_000,
+  );
 }
