@@ -3,8 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { Application } from "../../../src/spec.ts";
-import { unlimited } from "../../../src/server/admission.ts";
-import { Background } from "../../../src/server/background.ts";
 import type { Engine } from "../../../src/server/engine.ts";
 import { createEngine } from "../../../src/server/engine.ts";
 import type { FastCgiOptions } from "../../../src/server/fastcgi-server.ts";
@@ -13,6 +11,7 @@ import { until, within } from "../../harness/until.ts";
 import type { CollectedLog } from "./collected-log.ts";
 import { collectLog } from "./collected-log.ts";
 import { Held } from "./held.ts";
+import { plainOptions } from "./served.ts";
 
 let folder: string;
 let path: string;
@@ -24,27 +23,7 @@ async function serve(application: Application, options: Partial<FastCgiOptions> 
   folder = await mkdtemp(join(tmpdir(), "tsgi-engine-"));
   path = join(folder, "socket");
   log = collectLog();
-  engine = createEngine("node-fastcgi", {
-    service: {
-      router: { route: () => ({ application, script: "", mount: { mountPoint: "" } }) },
-      log,
-      background: new Background(log),
-      transport: "fastcgi",
-      isMultiprocess: false,
-      isRunOnce: false,
-      isLogApaches: false,
-    },
-    maxParamsBytes: 2 ** 20,
-    maxConnections: 1000,
-    paramsTimeoutMs: 10_000,
-    idleTimeoutMs: 0,
-    admission: unlimited,
-    requestTimeoutMs: 0,
-    ignoredActivity: [],
-    isBehindFcgid: false,
-    isAllowed: () => true,
-    ...options,
-  });
+  engine = createEngine("node-fastcgi", { ...plainOptions(application, log), ...options });
   await new Promise<void>((resolve) => engine.netServer.listen(path, resolve));
 }
 

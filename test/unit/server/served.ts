@@ -9,7 +9,7 @@ import { unlimited } from "../../../src/server/admission.ts";
 import { Background } from "../../../src/server/background.ts";
 import type { FastCgiOptions } from "../../../src/server/fastcgi-server.ts";
 import { FastCgiServer } from "../../../src/server/fastcgi-server.ts";
-import type { Application } from "../../../src/spec.ts";
+import type { Application, Log } from "../../../src/spec.ts";
 import { until, within } from "../../harness/until.ts";
 import type { CollectedLog } from "./collected-log.ts";
 import { collectLog } from "./collected-log.ts";
@@ -138,6 +138,30 @@ export function paramsOf(path: string, more: Readonly<Record<string, string>> = 
   };
 }
 
+/** A server without limits that serves one application. */
+export function plainOptions(application: Application, log: Log): FastCgiOptions {
+  return {
+    service: {
+      router: { route: () => ({ application, script: "", mount: { mountPoint: "" } }) },
+      log,
+      background: new Background(log),
+      transport: "fastcgi",
+      isMultiprocess: false,
+      isRunOnce: false,
+      isLogApaches: false,
+    },
+    maxParamsBytes: 2 ** 20,
+    maxConnections: 1000,
+    paramsTimeoutMs: 10_000,
+    idleTimeoutMs: 0,
+    admission: unlimited,
+    requestTimeoutMs: 0,
+    ignoredActivity: [],
+    isBehindFcgid: false,
+    isAllowed: () => true,
+  };
+}
+
 export class Served {
   readonly server: FastCgiServer;
   readonly path: string;
@@ -155,27 +179,7 @@ export class Served {
   static async start(application: Application, options: Partial<FastCgiOptions> = {}): Promise<Served> {
     const folder = await mkdtemp(join(tmpdir(), "tsgi-served-"));
     const log = collectLog();
-    const server = new FastCgiServer({
-      service: {
-        router: { route: () => ({ application, script: "", mount: { mountPoint: "" } }) },
-        log,
-        background: new Background(log),
-        transport: "fastcgi",
-        isMultiprocess: false,
-        isRunOnce: false,
-        isLogApaches: false,
-      },
-      maxParamsBytes: 2 ** 20,
-      maxConnections: 1000,
-      paramsTimeoutMs: 10_000,
-      idleTimeoutMs: 0,
-      admission: unlimited,
-      requestTimeoutMs: 0,
-      ignoredActivity: [],
-      isBehindFcgid: false,
-      isAllowed: () => true,
-      ...options,
-    });
+    const server = new FastCgiServer({ ...plainOptions(application, log), ...options });
     const served = new Served(folder, server, log);
     await new Promise<void>((resolve) => {
       server.netServer.listen({ path: served.path, backlog: 511 }, resolve);
