@@ -19,14 +19,14 @@ function cgi(name: string, label: string, file: (ground: Ground) => Promise<stri
   };
 }
 
-function tsgiCgi(name: string, label: string, app: string, options = ""): Peer {
+function tsgiCgi(name: string, label: string, app: string): Peer {
   return {
     name,
     label,
     modules: ["cgid", "rewrite"],
     start: async (ground) => {
       const program = join(ground.product.dir, "bin", "tsgi-cgi");
-      const args = `--cache-dir=${ground.product.cacheDir} --mount-point=/${name} ${options}`;
+      const args = `--cache-dir=${ground.product.cacheDir} --mount-point=/${name}`;
       const script = await ground.write(
         `${name}.cgi`,
         `#!/bin/sh\nexec ${program} ${args} ${ground.path(app)}\n`,
@@ -92,7 +92,7 @@ const fcgidTsgi: Peer = {
     config: await ground.tsgi(
       "config",
       "fcgid",
-      ground.path("app.ts"),
+      ground.path("hello.ts"),
       "--mount-point=/fcgid-tsgi",
       `--cache-dir=${ground.product.cacheDir}`,
     ),
@@ -109,7 +109,7 @@ export function cgiPeers(compiler: string | undefined, libfcgi: string | undefin
       (ground) => ground.compile("libfcgi.c", ["-lfcgi", "-lpthread"]),
       libfcgi,
     ),
-    tsgiCgi("cgi-tsgi", "tsgi, CGI", "app.ts"),
+    tsgiCgi("cgi-tsgi", "tsgi, CGI", "hello.ts"),
     cgi("cgi-c", "C, CGI", (ground) => ground.compile("cgi-hello.c"), compiler),
     cgi("cgi-sh", "sh, CGI", (ground) => ground.copy("cgi-hello.sh", 0o755)),
     cgi("cgi-perl", "Perl, CGI", (ground) => ground.copy("cgi-hello.pl", 0o755), needs("/usr/bin/perl", "perl")),

@@ -1,7 +1,7 @@
 // The ground that all peers stand on: a copy of the product, a folder for sockets and built programs, the account that all
 // of them run as, and every process that was started. Whatever happens, `clear` takes all of it away.
 import { execFile } from "node:child_process";
-import { chmodSync, chownSync, existsSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, rmSync } from "node:fs";
 import { chmod, chown, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
@@ -46,7 +46,7 @@ export class Ground {
     for (const folder of ["run", "tmp"]) await mkdir(join(ground.dir, folder));
     await ground.give("run");
     await ground.give("tmp");
-    for (const file of ["app.ts", "content.ts", "express-app.ts", "fastify-app.ts", "wsgi.py", "app.php"]) {
+    for (const file of ["hello.ts", "app.ts", "content.ts", "express-app.ts", "fastify-app.ts", "wsgi.py", "app.php"]) {
       await ground.copy(file);
     }
     return ground;
@@ -100,8 +100,7 @@ export class Ground {
         format,
         target: "node20",
         logLevel: "error",
-        banner: { js: `#!${nodeFile}` },
-        ...(isWhole ? {} : { packages: "external" }),
+        ...(isWhole ? {} : { banner: { js: `#!${nodeFile}` }, packages: "external" }),
       });
       chmodSync(file, 0o755);
     });
@@ -168,11 +167,6 @@ export class Ground {
         // It has ended by itself.
       }
     }
-  }
-
-  /** The account may write to a file that is there. */
-  own(file: string): void {
-    if (this.account !== undefined) chownSync(file, this.account.uid, this.account.gid);
   }
 }
 

@@ -11,7 +11,7 @@ import { goals, judge } from "./goals.ts";
 import { Ground } from "./ground.ts";
 import { machineFacts } from "./machine.ts";
 import { measure, type Bench, type Measured, type Subject } from "./measure.ts";
-import { connections, peers, type Peer, type Started } from "./peers.ts";
+import { apacheThreads, peers, type Peer, type Started } from "./peers.ts";
 import { Progress } from "./progress.ts";
 import { caseResult, lookupIn, type Results } from "./results.ts";
 import { report } from "./table.ts";
@@ -83,7 +83,7 @@ async function startAll(ground: Ground, options: Options): Promise<Running> {
     dir: ground.dir,
     modules,
     config: `${common}\n${config}`,
-    threadsPerChild: connections,
+    threadsPerChild: apacheThreads,
   });
   const subjects = new Map(
     [...started].map(([{ name }, one]) => [

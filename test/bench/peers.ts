@@ -31,7 +31,11 @@ export interface Started {
   readonly path?: string;
 }
 
-export const connections = 320;
+/**
+ * Threads of Apache. More than twice the clients: where all are busy with connections that a client has just left, Apache
+ * closes kept ones of the next client.
+ */
+export const apacheThreads = 640;
 const fcgiWorker = "enablereuse=on flushpackets=on timeout=60";
 
 function isOnPath(...names: readonly string[]): string | undefined {
@@ -216,6 +220,8 @@ const passenger: Peer = {
   start: async (ground) => {
     const file = await ground.bundle("passenger.ts", "cjs");
     await mkdir(ground.path("passenger-root", "public"), { recursive: true });
+    await ground.write("tmp/passenger.log", ""); // Passenger opens it as root, and again as the account
+    await ground.give("tmp/passenger.log");
     return {
       config: `PassengerRoot ${passengerRoot}
 PassengerEnabled off

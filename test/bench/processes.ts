@@ -49,7 +49,7 @@ const itself = (program: Program): number => program.pid;
 
 const kinds: Readonly<Record<string, Kind>> = {
   tsgi: {
-    command: async (ground, socket) => daemonCommand(ground, ground.path("app.ts"), socket, 1),
+    command: async (ground, socket) => daemonCommand(ground, ground.path("hello.ts"), socket, 1),
     ask: askFastCgi,
     worker: (program) => childrenOf(program.pid)[0]?.pid ?? -1,
   },

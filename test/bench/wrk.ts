@@ -37,6 +37,7 @@ function scriptOf(request: LoadRequest): string {
     "function done(summary, latency)",
     "  local errors = summary.errors",
     "  local failed = errors.connect + errors.read + errors.write + errors.timeout",
+
     `  io.write(string.format('@{"requests":%d,"us":%d,"bytes":%d,"notOk":%d,"failed":%d,"p50":%d,"p99":%d}\\n',`,
     "    summary.requests, summary.duration, summary.bytes, errors.status, failed,",
     "    latency:percentile(50), latency:percentile(99)))",

@@ -2,6 +2,7 @@
  * A thread serves one connection as long as Apache keeps it, so there are as many as Apache may keep. */
 #include <fcgiapp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -11,6 +12,7 @@ static void *serve(void *unused) {
   FCGX_Request request;
   FCGX_InitRequest(&request, listener, 0);
   while (FCGX_Accept_r(&request) == 0) {
+    while (FCGX_GetChar(request.in) != EOF) continue; /* else it closes a connection whose STDIN has not ended */
     FCGX_PutS("Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\nHello World!", request.out);
     FCGX_Finish_r(&request);
   }
