@@ -97,7 +97,11 @@ test.each([
 
 test("an argument that it does not know is wrong usage", async () => {
   const ran = await setup(["--for-test"]);
-  expect(ran).toEqual({ code: 2, stdout: "", stderr: "bin/setup: --for-test: the arguments are --for-tests and --bench\n" });
+  expect(ran).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: "bin/setup: --for-test: the arguments are --for-tests and --bench\n",
+  });
 });
 
 describe("a machine that has next to nothing", () => {
