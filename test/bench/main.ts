@@ -11,7 +11,7 @@ import { goals, judge } from "./goals.ts";
 import { Ground } from "./ground.ts";
 import { machineFacts } from "./machine.ts";
 import { measure, type Bench, type Measured, type Subject } from "./measure.ts";
-import { apacheThreads, peers, type Peer, type Started } from "./peers.ts";
+import { apacheThreads, peers } from "./peers.ts";
 import { Progress } from "./progress.ts";
 import { caseResult, lookupIn, type Results } from "./results.ts";
 import { report } from "./table.ts";
@@ -75,10 +75,9 @@ interface Running {
 async function startAll(ground: Ground, options: Options): Promise<Running> {
   const wanted = new Set(options.cases.flatMap((one) => peersOf(one, options.isQuick)));
   const present = peers.filter(({ name, missing }) => wanted.has(name) && missing === undefined);
-  const started = new Map<Peer, Started>();
-  for (const peer of present) started.set(peer, await peer.start(ground));
+  const started = await Promise.all(present.map(async (peer) => [peer, await peer.start(ground)] as const));
   const modules = [...new Set(["cgid", ...present.flatMap((peer) => peer.modules)])];
-  const config = [...started.values()].map((one) => one.config).join("\n");
+  const config = started.map(([, one]) => one.config).join("\n");
   const apache = await Apache.start({
     dir: ground.dir,
     modules,
@@ -86,10 +85,7 @@ async function startAll(ground: Ground, options: Options): Promise<Running> {
     threadsPerChild: apacheThreads,
   });
   const subjects = new Map(
-    [...started].map(([{ name }, one]) => [
-      name,
-      { name, url: `${apache.url}/${name}${one.path ?? ""}`, started: one },
-    ]),
+    started.map(([{ name }, one]) => [name, { name, url: `${apache.url}/${name}${one.path ?? ""}`, started: one }]),
   );
   return { bench: { ground, apachePid: apache.program.pid, isQuick: options.isQuick }, subjects, apache };
 }

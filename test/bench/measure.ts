@@ -1,7 +1,7 @@
 // One measurement: a case, a peer, once.
 import { readFileSync, writeFileSync } from "node:fs";
 import { residentBytes } from "../harness/leftovers.ts";
-import { processorMs } from "../harness/process-facts.ts";
+import { childrenOf, processorMs } from "../harness/process-facts.ts";
 import type { Case, RateCase, TimeCase, UploadCase } from "./cases.ts";
 import { Client, type TimedAnswer } from "./client.ts";
 import type { Ground } from "./ground.ts";
@@ -14,7 +14,8 @@ import { load, warmUp } from "./wrk.ts";
 export interface Measured {
   /** In the unit of the case; undefined when nothing could be measured. */
   readonly value: number | undefined;
-  /** More figures: p50Ms, p99Ms, cpuUs (processor time of the peer's processes for a request), growthMiB. */
+  /** More figures: p50Ms, p99Ms, cpuUs and apacheUs (processor time for a request, of the
+   * peer's processes and of Apache's), growthMiB. */
   readonly more: Readonly<Record<string, number>>;
   /** Why the figure does not count. */
   readonly reasons: readonly string[];
@@ -39,8 +40,9 @@ function pidsOf(bench: Bench, subject: Subject): readonly number[] {
   return subject.started.pids?.(bench.apachePid) ?? [];
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+/** Of all of them together, ms. */
+function processorTime(pids: readonly number[]): number {
+  return pids.reduce((total, pid) => total + processorMs(pid), 0);
 }
 
 /** Asks `count` times, some at once, and compares every answer. What is wrong is counted under its reason. */
@@ -76,9 +78,12 @@ async function measureRate(bench: Bench, subject: Subject, one: RateCase, isFirs
   };
   if (isFirst) await warmUp(subject.url + one.route, one.request, options, bench.isQuick ? 300 : 1000);
   const pids = pidsOf(bench, subject);
-  const usedBefore = sum(pids.map(processorMs));
+  const apache = childrenOf(bench.apachePid).flatMap(({ pid }) => (pids.includes(pid) ? [] : [pid]));
+  const [usedBefore, apacheBefore] = [processorTime(pids), processorTime(apache)];
   const result = await load(subject.url + one.route, one.request, options);
-  const used = sum(pids.map(processorMs)) - usedBefore;
+  const perRequest = (ms: number): number => (1000 * ms) / Math.max(result.requests, 1);
+  const cpuUs = perRequest(processorTime(pids) - usedBefore);
+  const apacheUs = perRequest(processorTime(apache) - apacheBefore);
   const after = await check(subject, one, Math.min(one.checks, 10));
   const size = one.hasFixedSize && before.reasons.length === 0 ? before.size : undefined;
   return {
@@ -86,7 +91,8 @@ async function measureRate(bench: Bench, subject: Subject, one: RateCase, isFirs
     more: {
       p50Ms: result.p50Ms,
       p99Ms: result.p99Ms,
-      ...(pids.length > 0 && result.requests > 0 ? { cpuUs: (1000 * used) / result.requests } : {}),
+      apacheUs,
+      ...(pids.length > 0 ? { cpuUs } : {}),
     },
     reasons: [...before.reasons, ...disqualifications(result, size), ...after.reasons],
   };
@@ -98,7 +104,7 @@ async function measureTime(bench: Bench, subject: Subject, one: TimeCase): Promi
   const reasons: string[] = [];
   try {
     // The first is not counted: caches are filled by it.
-    for (let index = bench.isQuick ? 12 : 30; index >= 0; index -= 1) {
+    for (let index = bench.isQuick ? 7 : 30; index >= 0; index -= 1) {
       const answer = await client.ask(subject.url + one.route);
       const problem = difference(answer, one.expected);
       if (problem !== undefined) reasons.push(problem);

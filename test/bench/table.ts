@@ -20,7 +20,7 @@ function columns(rows: readonly (readonly string[])[]): string[] {
 
 function cells(peer: PeerResult): string[] {
   const { spread, more } = peer;
-  if (spread === undefined) return [peer.label, "-", "-", "-", "-", "-"];
+  if (spread === undefined) return [peer.label, "-", "-", "-", "-", "-", "-"];
   return [
     peer.label,
     figure(spread.median) + (peer.reasons.length > 0 ? " (!)" : ""),
@@ -28,11 +28,13 @@ function cells(peer: PeerResult): string[] {
     peer.ratio === undefined ? "-" : peer.ratio.toFixed(2),
     more["p99Ms"] === undefined ? "-" : figure(more["p99Ms"]),
     more["cpuUs"] === undefined ? "-" : figure(more["cpuUs"]),
+    more["apacheUs"] === undefined ? "-" : figure(more["apacheUs"]),
   ];
 }
 
 function caseTable(one: CaseResult): string {
-  const head = [one.title, one.unit, "min-max", `to ${one.reference}`, "p99 ms", "CPU us"];
+  const head = [one.title, one.unit, "min-max", `to ${one.reference}`, "p99 ms", "CPU us", "Apache us"];
+  if (one.peers.length === 0) return `${one.title}: not part of --quick`;
   const notes = one.peers.flatMap(({ label, reasons, missing, more }) => {
     const growth = more["growthMiB"];
     return [
