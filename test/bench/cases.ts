@@ -83,11 +83,11 @@ const manyHeaders: Record<string, string> = {
 for (let index = 0; index < 20; index += 1) manyHeaders[`X-Bench-${index}`] = `value number ${index}`;
 
 export const cases: readonly Case[] = [
-  rate("hello-1", "hello, 1 client", { clients: 1, peers: everybody }),
   rate("hello-16", "hello, 16 clients", {
     peers: everybody,
     quick: everybody.filter((name) => name !== "node-fastcgi" && name !== "wsgi-embedded"),
   }),
+  rate("hello-1", "hello, 1 client", { clients: 1, peers: everybody }),
   rate("hello-64", "hello, 64 clients", { clients: 64, peers: everybody, quick: [] }),
   rate("hello-256", "hello, 256 clients", { clients: 256, peers: everybody }),
   rate("json", "JSON, GET with a query", {

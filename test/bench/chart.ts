@@ -56,7 +56,8 @@ export function chart(one: CaseResult, machine: MachineFacts): string {
   const height = top + peers.length * rowHeight + 52;
   const rows = peers.map((peer, index) => row(peer, top + index * rowHeight, most, peer.name === one.reference));
   const versions = machine.versions.map(({ name, version }) => `${name} ${version}`);
-  const foot = [`${machine.date}, ${machine.processors} x ${machine.processor}`, versions.slice(0, 3).join(", ")];
+  const place = `${machine.date}, ${machine.processors} x ${machine.processor}, load ${machine.load.toFixed(1)} at the start`;
+  const foot = [place, versions.slice(0, 3).join(", ")];
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">
 <title>${escaped(`${one.title}: ${one.unit}`)}</title>
 <style>

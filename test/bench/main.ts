@@ -24,6 +24,7 @@ Measures tsgi and its peers behind one private Apache.
   --quick        the cases and peers that matter most, in less than two minutes
   --rounds N     rounds; default 5, with --quick 2
   --cases A,B    only these cases
+  --peers A,B    only these peers
   --out DIR      where results.json and chart.svg go (default test/bench/out)
   --help         print this
 
@@ -33,6 +34,8 @@ interface Options {
   readonly isQuick: boolean;
   readonly rounds: number;
   readonly cases: readonly Case[];
+  /** Undefined: all of the cases. */
+  readonly peers: readonly string[] | undefined;
   readonly out: string;
 }
 
@@ -46,6 +49,7 @@ function readOptions(args: readonly string[]): Options | undefined {
       quick: { type: "boolean", default: false },
       rounds: { type: "string" },
       cases: { type: "string" },
+      peers: { type: "string" },
       out: { type: "string", default: join("test", "bench", "out") },
       help: { type: "boolean", default: false },
     },
@@ -53,16 +57,23 @@ function readOptions(args: readonly string[]): Options | undefined {
   if (values.help) return undefined;
   const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds}: not a number of rounds`);
-  const names = values.cases?.split(",");
-  const unknown = names?.find((name) => !cases.some((one) => one.name === name));
-  if (unknown !== undefined)
-    throw new Error(`--cases ${unknown}: the cases are ${cases.map(({ name }) => name).join(", ")}`);
-  const chosen = cases.filter(({ name }) => names === undefined || names.includes(name));
-  return { isQuick: values.quick, rounds, cases: chosen, out: resolve(values.out) };
+  const names = chosen("--cases", values.cases, cases);
+  const wanted = chosen("--peers", values.peers, peers);
+  const measured = cases.filter(({ name }) => names === undefined || names.includes(name));
+  return { isQuick: values.quick, rounds, cases: measured, peers: wanted, out: resolve(values.out) };
 }
 
-function peersOf(one: Case, isQuick: boolean): readonly string[] {
-  return isQuick ? one.quick : one.peers;
+/** The names of a list with commas; throws for one that is not among `known`. */
+function chosen(option: string, list: string | undefined, known: readonly { name: string }[]): string[] | undefined {
+  const names = list?.split(",");
+  const unknown = names?.find((name) => !known.some((one) => one.name === name));
+  if (unknown === undefined) return names;
+  throw new Error(`${option} ${unknown}: there are ${known.map(({ name }) => name).join(", ")}`);
+}
+
+function peersOf(one: Case, options: Options): readonly string[] {
+  const all = options.isQuick ? one.quick : one.peers;
+  return options.peers === undefined ? all : all.filter((name) => options.peers?.includes(name));
 }
 
 interface Running {
@@ -73,7 +84,7 @@ interface Running {
 
 /** Starts whoever takes part in `options.cases`. */
 async function startAll(ground: Ground, options: Options): Promise<Running> {
-  const wanted = new Set(options.cases.flatMap((one) => peersOf(one, options.isQuick)));
+  const wanted = new Set(options.cases.flatMap((one) => peersOf(one, options)));
   const present = peers.filter(({ name, missing }) => wanted.has(name) && missing === undefined);
   const started = await Promise.all(present.map(async (peer) => [peer, await peer.start(ground)] as const));
   const modules = [...new Set(["cgid", ...present.flatMap((peer) => peer.modules)])];
@@ -100,9 +111,9 @@ function rotated<T>(values: readonly T[], by: number): T[] {
 
 async function measureAll(running: Running, options: Options): Promise<Results["cases"]> {
   const { bench, subjects } = running;
-  const subjectsOf = (one: Case): Subject[] =>
-    peersOf(one, options.isQuick).flatMap((name) => subjects.get(name) ?? []);
+  const subjectsOf = (one: Case): Subject[] => peersOf(one, options).flatMap((name) => subjects.get(name) ?? []);
   const measured = new Map<string, Measured[]>();
+  const warm = new Set<string>();
   const total = options.rounds * options.cases.reduce((sum, one) => sum + subjectsOf(one).length, 0);
   const progress = new Progress(total);
   for (let round = 1; round <= options.rounds; round += 1) {
@@ -111,7 +122,9 @@ async function measureAll(running: Running, options: Options): Promise<Results["
       for (const subject of rotated(subjectsOf(one), round - 1)) {
         progress.step(`round ${round} of ${options.rounds}, ${one.title}`, subject.name);
         const key = `${one.name} ${subject.name}`;
-        measured.set(key, [...(measured.get(key) ?? []), await measure(bench, subject, one, round === 1)]);
+        const place = `${subject.name} ${"route" in one ? one.route : ""}`;
+        measured.set(key, [...(measured.get(key) ?? []), await measure(bench, subject, one, !warm.has(place))]);
+        warm.add(place);
       }
     }
   }
@@ -119,7 +132,7 @@ async function measureAll(running: Running, options: Options): Promise<Results["
   return options.cases.map((one) =>
     caseResult(
       one,
-      peersOf(one, options.isQuick).flatMap((name) => {
+      peersOf(one, options).flatMap((name) => {
         const peer = peers.find((candidate) => candidate.name === name);
         if (peer === undefined) throw new Error(`${one.name}: there is no peer ${name}`);
         const { label, missing } = peer;

@@ -76,7 +76,7 @@ async function measureRate(bench: Bench, subject: Subject, one: RateCase, isFirs
     seconds: bench.isQuick ? 1 : 3,
     scriptFile: bench.ground.path("tmp", "request.lua"),
   };
-  if (isFirst) await warmUp(subject.url + one.route, one.request, options, bench.isQuick ? 300 : 1000);
+  if (isFirst) await warmUp(subject.url + one.route, one.request, options, bench.isQuick ? 500 : 1500);
   const pids = pidsOf(bench, subject);
   const apache = childrenOf(bench.apachePid).flatMap(({ pid }) => (pids.includes(pid) ? [] : [pid]));
   const [usedBefore, apacheBefore] = [processorTime(pids), processorTime(apache)];

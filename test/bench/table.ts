@@ -34,7 +34,7 @@ function cells(peer: PeerResult): string[] {
 
 function caseTable(one: CaseResult): string {
   const head = [one.title, one.unit, "min-max", `to ${one.reference}`, "p99 ms", "CPU us", "Apache us"];
-  if (one.peers.length === 0) return `${one.title}: not part of --quick`;
+  if (one.peers.length === 0) return `${one.title}: not measured in this run`;
   const notes = one.peers.flatMap(({ label, reasons, missing, more }) => {
     const growth = more["growthMiB"];
     return [
