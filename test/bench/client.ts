@@ -80,7 +80,8 @@ function headBytesOf({ rawHeaders, statusCode, statusMessage }: IncomingMessage)
   let bytes = `HTTP/1.1 ${statusCode} ${statusMessage}\r\n\r\n`.length;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const [name = "", value = ""] = rawHeaders.slice(index);
-    if (!/^(?:connection|keep-alive)$/iu.test(name)) bytes += `${name}: ${value}\r\n`.length;
+    if (!/^(?:connection: keep-alive|keep-alive: .*)$/iu.test(`${name}: ${value}`))
+      bytes += `${name}: ${value}\r\n`.length;
   }
   return bytes;
 }

@@ -3,18 +3,22 @@
 // Rules: each function does `batch` operations, so that the clock does not count; figures are medians.
 import { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Bench } from "tinybench";
 import { FcgiConnection } from "../../src/fastcgi/connection.ts";
 import { encodeOutput } from "../../src/fastcgi/output.ts";
 import { encodePairs, PairReader } from "../../src/fastcgi/pairs.ts";
 import { RecordReader } from "../../src/fastcgi/record.ts";
+import { recognize } from "../../src/adapters/recognize.ts";
 import { createLog } from "../../src/log.ts";
 import { Background } from "../../src/server/background.ts";
 import type { Service } from "../../src/server/dispatch.ts";
 import { FcgiRequest, type RequestHost } from "../../src/server/request.ts";
 import type { Application } from "../../src/spec.ts";
 import { begin, params, record, stdin, type as recordType, variables } from "../harness/fcgi.ts";
+import express from "./peers/express-app.ts";
+import fastify from "./peers/fastify-app.ts";
 import { application } from "./peers/hello.ts";
 import { median } from "./statistics.ts";
 import { figure } from "./table.ts";
@@ -84,12 +88,18 @@ class Sink implements RequestHost {
   resume(): void {}
 }
 
-/** Takes whole requests through codec, gateway and application. */
-function createServer(app: Application): () => number {
+interface MemoryServer {
+  /** Takes a whole request through codec, gateway and application. */
+  (): void;
+  /** Bytes that all of them were answered with. */
+  sent(): number;
+}
+
+function createServer(app: Application): MemoryServer {
   const codec = new FcgiConnection(limits);
   const sink = new Sink();
   const service = serviceOf(app);
-  return () => {
+  const serve = (): void => {
     let current: FcgiRequest | undefined;
     for (const event of codec.receive(request)) {
       if (event.type === "request") {
@@ -97,8 +107,8 @@ function createServer(app: Application): () => number {
         current.begin(service, undefined);
       } else if (event.type === "stdin-end") current?.endInput();
     }
-    return sink.bytes;
   };
+  return Object.assign(serve, { sent: () => sink.bytes });
 }
 
 interface StreamPackage {
@@ -173,6 +183,28 @@ function addOurs(bench: Bench): void {
   });
 }
 
+/** The frameworks' hello world, through adapter, gateway and engine. Each has its turn of the event loop, as on a socket. */
+async function addFrameworks(bench: Bench): Promise<void> {
+  for (const [name, app] of [
+    ["Express", express],
+    ["Fastify", fastify],
+  ] as const) {
+    const recognized = recognize(app);
+    if (recognized === undefined) throw new Error(`${name} was not recognized`);
+    const serve = createServer(await recognized.application);
+    bench.add(`request through ${name}`, async () => {
+      let sent = 0;
+      for (let index = 0; index < batch; index += 1) {
+        const before = sent;
+        serve();
+        await nextTurn();
+        sent = serve.sent();
+        if (sent === before) throw new Error(`${name} did not answer`);
+      }
+    });
+  }
+}
+
 /** Bytes that a request allocates on the heap: the median of some runs without a collection in between. */
 function allocatedBytes(): number | undefined {
   const { gc } = globalThis as { gc?: () => void };
@@ -197,6 +229,7 @@ export async function main(args: readonly string[]): Promise<number> {
   });
   const bench = new Bench({ time: Number(values.time), throws: true });
   addOurs(bench);
+  await addFrameworks(bench);
   const peer = streamPackage();
   if (peer !== undefined) addPeers(bench, peer);
   await bench.run();
