@@ -205,6 +205,13 @@ export function messageOf(error: unknown): string {
   return String(error);
 }
 
+/** The message with its code, unless it has one: behind the first line, since a caret may point into what follows. */
+export function messageWithCode(error: unknown): string {
+  const [first = "", ...rest] = messageOf(error).split("\n");
+  const isMissing = error instanceof TsgiError && !/\[TSGI\d{4}\]$/.test(first);
+  return [isMissing ? `${first} [${error.code}]` : first, ...rest].join("\n");
+}
+
 /** The `code` of a system error such as ENOENT, or undefined. */
 export function systemCodeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;

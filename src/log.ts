@@ -1,44 +1,98 @@
-// The process log, on pino: one line per event on stderr, JSON, or readable text on a terminal.
-// Rules: pino is loaded when the first line is logged, since a CGI process that logs nothing should not pay for it;
-// lines are written at once, so that none is lost when the process ends.
+// The process log, on pino: one line per event, JSON on stderr or in a file, or readable text on a terminal.
+// Rules: pino is loaded when the first line is logged, since a CGI process that logs nothing should not pay for it; lines
+// are written at once, so that none is lost when the process ends; no line holds Authorization or a cookie.
 
 import { createRequire } from "node:module";
 import type { pino as Pino, Logger, LoggerOptions } from "pino";
 import type PinoPretty from "pino-pretty";
+import { LogFile } from "./log/file.ts";
+import { redactFields } from "./log/redact.ts";
 import type { Log } from "./spec.ts";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** The level of a program that Apache starts, which has no flag for it: TSGI_LOG_LEVEL, or "info". */
-export function logLevelOf(environment: Readonly<Record<string, string | undefined>>): LogLevel {
-  return logLevels.find((level) => level === environment["TSGI_LOG_LEVEL"]) ?? "info";
-}
-
 export interface LogOptions {
   readonly level: LogLevel;
-  /** Readable lines in place of JSON; the default is to do so when stderr is a terminal. */
+  /** Readable lines in place of JSON; the default is to do so when stderr is a terminal. Never in a file. */
   readonly isPretty?: boolean;
+  /** Absolute path; undefined is stderr. */
+  readonly file?: string | undefined;
+  /** Fields of every line; `pid` unless given. */
+  readonly base?: Readonly<Record<string, unknown>>;
+}
+
+/** The log of a whole process. */
+export interface ProcessLog extends Log {
+  /** For one line per request: kept whatever the level is. */
+  access(): Log;
+  /** Opens the log file that has the name now. Throws BootError, and goes on as before. Nothing to do for stderr. */
+  reopen(): void;
+}
+
+/** The log of a program that Apache starts, which has no flags for it: TSGI_LOG_LEVEL and TSGI_LOG_FILE. */
+export function logOptionsOf(environment: Readonly<Record<string, string | undefined>>): LogOptions {
+  const level = logLevels.find((level) => level === environment["TSGI_LOG_LEVEL"]) ?? "info";
+  const file = environment["TSGI_LOG_FILE"];
+  return { level, file: file?.startsWith("/") === true ? file : undefined, base: servingBase() };
+}
+
+/** The fields of every line of a process that serves requests: the supervisor calls it by the same number. */
+export function servingBase(): Readonly<Record<string, unknown>> {
+  return { worker: process.pid };
+}
+
+/** Opens the log file anew after it was moved away; one that cannot be opened is told of, and the open one goes on. */
+export function reopenLog(log: ProcessLog | undefined): void {
+  try {
+    log?.reopen();
+  } catch (error) {
+    log?.error({ code: "TSGI3218", err: error }, "the log file could not be opened again: the open one goes on");
+  }
 }
 
 const stderrFd = 2;
 
-function loadPino(options: LogOptions): Logger {
+/** pino has no formatter for the fields of a child; children inherit this from their logger. */
+function withCleanChildren(logger: Logger): Logger {
+  // eslint-disable-next-line typescript/unbound-method -- it is called on whichever logger makes a child
+  const { child } = logger;
+  logger.child = function cleanChild(this: Logger, fields: object, childOptions?: object) {
+    return child.call(this, redactFields({ ...fields }), childOptions);
+  } as typeof child;
+  return logger;
+}
+
+function loadPino(options: LogOptions, file: LogFile | undefined): Logger {
   const require = createRequire(import.meta.url);
   const pino = require("pino") as typeof Pino;
-  const settings: LoggerOptions = { level: options.level, timestamp: pino.stdTimeFunctions.isoTime };
+  const showError = (error: unknown): unknown => {
+    // Anything may be thrown; what is no error shows itself.
+    const shown = error instanceof Error ? { ...pino.stdSerializers.err(error) } : error;
+    return redactFields({ shown })["shown"];
+  };
+  const settings: LoggerOptions = {
+    level: options.level,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    base: { ...(options.base ?? { pid: process.pid }) },
+    formatters: { log: redactFields },
+    serializers: { err: showError, error: showError },
+  };
+  if (file !== undefined) return pino(settings, file);
   if (options.isPretty ?? process.stderr.isTTY) {
     const pretty = require("pino-pretty") as typeof PinoPretty;
     const colorize = process.stderr.isTTY && process.env["NO_COLOR"] === undefined;
-    return pino(settings, pretty({ destination: stderrFd, sync: true, colorize, ignore: "pid,hostname" }));
+    const ignore = "pid,hostname,worker,group";
+    return pino(settings, pretty({ destination: stderrFd, sync: true, colorize, ignore, singleLine: true }));
   }
-  return pino({ ...settings, base: { pid: process.pid } }, pino.destination({ dest: stderrFd, sync: true }));
+  return pino(settings, pino.destination({ dest: stderrFd, sync: true }));
 }
 
-/** A log that loads pino when it is first used. */
-export function createLog(options: LogOptions): Log {
+/** A log that loads pino, and opens its file, when it is first used. */
+export function createLog(options: LogOptions): ProcessLog {
+  const file = options.file === undefined ? undefined : new LogFile(options.file);
   let loaded: Logger | undefined;
-  const logger = (): Logger => (loaded ??= loadPino(options));
+  const logger = (): Logger => (loaded ??= withCleanChildren(loadPino(options, file)));
   const method = (level: keyof Omit<Log, "child">) => (fields: object | string, message?: string) => {
     if (typeof fields === "string") logger()[level](fields);
     else logger()[level](fields, message);
@@ -51,5 +105,7 @@ export function createLog(options: LogOptions): Log {
     error: method("error"),
     fatal: method("fatal"),
     child: (bindings) => logger().child(bindings),
+    access: () => logger().child({}, { level: "info" }),
+    reopen: () => file?.reopen(),
   };
 }

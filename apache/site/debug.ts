@@ -1,7 +1,7 @@
-// Writes two lines to the debug log and tells which of them were kept. The log itself is not for browsers.
+// Writes two lines to the debug log and tells which of them were kept. The log itself is not for browsers: the id finds them.
 import type { Application } from "tsgi";
 import { createDebugLog, isDevelopMode } from "./lib/debug-log.ts";
-import { page } from "./lib/html.ts";
+import { escapeHtml, page } from "./lib/html.ts";
 
 export const application: Application = (environ, startResponse) => {
   const debugLog = createDebugLog(environ);
@@ -16,7 +16,7 @@ export const application: Application = (environ, startResponse) => {
 <li><code>debugLog(message, true)</code>: ${always ? "kept" : "not kept"}</li>
 <li><code>debugLog(message)</code>: ${develop ? "kept" : "not kept"}</li>
 </ul>
-<p>Kept lines are in Apache's error log and in a private file outside the site.
+<p>Kept lines are in the log of this server, under the request id <code>${escapeHtml(environ["tsgi.request_id"])}</code>.
 <code>SetEnv DEVELOP_MODE on</code> keeps them all.</p>`,
   );
 };

@@ -107,7 +107,7 @@ function oneTurn(): Promise<undefined> {
   return new Promise((resolve) => setImmediate(() => resolve(undefined)));
 }
 
-async function deliver(response: Response, environ: Environ, startResponse: StartResponse): Promise<Body> {
+async function deliver(response: Response, startResponse: StartResponse): Promise<Body> {
   if (!isResponse(response)) throw new ContractError("the fetch handler did not return a Response");
   if (response.bodyUsed) throw new ContractError("the fetch handler returned a Response whose body has been read");
   const headers = headersOf(response);
@@ -115,7 +115,6 @@ async function deliver(response: Response, environ: Environ, startResponse: Star
   const stream: ReadableStream<Uint8Array> | null = response.body;
   if (stream === null) return "";
   const body = new StreamedBody(stream);
-  if (environ.REQUEST_METHOD === "HEAD") return body;
   try {
     const whole = await body.whole();
     if (whole !== undefined) return whole;
@@ -131,6 +130,6 @@ export function fromFetchHandler(handler: FetchHandler): Application {
   return async (environ, startResponse) => {
     const request = createFetchRequest(environ);
     const response = await handler(request, environ, new HandlerContext(environ));
-    return await deliver(response, environ, startResponse);
+    return await deliver(response, startResponse);
   };
 }

@@ -21,10 +21,9 @@ export function parameterNames(value: AnyFunction): readonly string[] {
 
 function kindByNames(value: AnyFunction): FunctionKind | undefined {
   const [first = "", second = ""] = parameterNames(value);
-  if (value.name === "application" || /^_*env(?:iron)?$/i.test(first) || /^_*start(?:_?response)?$/i.test(second)) {
-    return "wsgi";
-  }
+  if (/^_*env(?:iron)?$/i.test(first) || /^_*start(?:_?response)?$/i.test(second)) return "wsgi";
   if (/^_*res(?:ponse)?$/i.test(second)) return "node";
+  if (value.name === "application") return "wsgi";
   if (second !== "" && /^_*req(?:uest)?$/i.test(first))
     return /^_*(?:env|ctx|context)/i.test(second) ? "fetch" : "node";
   return undefined;

@@ -13,6 +13,7 @@ import { parseWireHead } from "./node-headers.ts";
 import type { IncomingMessageClass, NodeRequest } from "./node-request.ts";
 import { BodyPump, createRequest, detachAbortSignal, isConsumed } from "./node-request.ts";
 import { adoptResponse, closeResponse, drainResponse } from "./node-response.ts";
+import { RawResponse } from "./raw-response.ts";
 import type { Piece, SocketOutlet } from "./node-socket.ts";
 import { RequestSocket } from "./node-socket.ts";
 
@@ -69,6 +70,8 @@ export class NodeExchange implements SocketOutlet {
   readonly #pump: BodyPump;
   #headText: string | undefined;
   #isChunked = false;
+  /** Reads the head of a response that is written to the socket and not to `response`. */
+  #raw: RawResponse | undefined;
   #head: WireHead | undefined;
   #write: Write | undefined;
   #pieces: Piece[] = [];
@@ -79,7 +82,7 @@ export class NodeExchange implements SocketOutlet {
   #isFlushDue = false;
   #isWriting = false;
   #isEnding = false;
-  #hold: "none" | "held" | "released" = "none";
+  #reader: "none" | "held" | "released" = "none";
   #isSettled = false;
   /** Whether it was the gateway that gave the request up. */
   #isGone = false;
@@ -167,6 +170,26 @@ export class NodeExchange implements SocketOutlet {
       process.nextTick(taken);
       return;
     }
+    if (this.#headText === undefined) this.#takeRaw(pieces, taken);
+    else this.#hold(pieces, taken);
+  }
+
+  #takeRaw(pieces: readonly Piece[], taken: Taken): void {
+    try {
+      this.#raw ??= new RawResponse();
+      const head = this.#raw.push(Buffer.concat(pieces.map(bytesOf)));
+      if (head === undefined) taken();
+      else {
+        this.#headText = head.text;
+        this.#hold([{ chunk: head.rest, encoding: "latin1" }], taken);
+      }
+    } catch (error) {
+      taken();
+      this.fail(error);
+    }
+  }
+
+  #hold(pieces: readonly Piece[], taken: Taken): void {
     const length = pieces.reduce((sum, { chunk }) => sum + chunk.length, 0);
     const most = pieces.every(isUtf8) ? maxEarlyCharacters : maxEarlyBytes;
     const isEarly = !this.#isWriting && this.#heldLength + length <= most;
@@ -186,6 +209,11 @@ export class NodeExchange implements SocketOutlet {
 
   wantBody(): void {
     this.#pump.flow();
+  }
+
+  finalized(): void {
+    if (this.#raw !== undefined && this.#headText !== undefined) this.ended();
+    else this.socket.destroy();
   }
 
   destroyed(error: Error | null): void {
@@ -260,13 +288,15 @@ export class NodeExchange implements SocketOutlet {
     }
     const data = this.#takePieces();
     const taken = this.#taken;
+    this.#taken = undefined;
     this.#isWriting = true;
     const settled = (error?: Error): void => {
       this.#isWriting = false;
-      this.#taken = undefined;
-      this.#waitingLength = 0;
       this.socket.touch();
-      taken?.(error);
+      if (taken !== undefined) {
+        this.#waitingLength = 0;
+        taken(error);
+      }
       if (error === undefined) this.#flush();
       else this.socket.destroy();
     };
@@ -304,6 +334,7 @@ export class NodeExchange implements SocketOutlet {
         head.hasLength || isStreamed || /^(?:204|304)/.test(head.status) ? data : (data === "" ? [] : [data]).values();
       if (this.#resolve === undefined) this.#result = body;
       else this.#resolve(body);
+      if (this.#raw !== undefined) this.socket.destroy();
     } catch (error) {
       this.fail(error);
     }
@@ -315,15 +346,15 @@ export class NodeExchange implements SocketOutlet {
    */
   #holds(): boolean {
     const { request } = this;
-    if (this.#hold !== "none") return this.#hold === "held";
+    if (this.#reader !== "none") return this.#reader === "held";
     if (!this.#pump.hasBody || this.#pump.isOver || !isConsumed(request) || request.destroyed) return false;
     if (request.isPaused() && request.listenerCount("readable") === 0) return false;
-    this.#hold = "held";
+    this.#reader = "held";
     const release = (): void => {
       clearTimeout(timer);
       request.off("end", release);
       request.off("close", release);
-      this.#hold = "released";
+      this.#reader = "released";
       this.#settle();
     };
     const timer = setTimeout(release, maxHoldMs);

@@ -49,6 +49,7 @@ function classesOf(server: Server): MessageClasses {
 /** Gives the request to a server's listeners, as node:http does by the Expect header. */
 function emitRequest(server: Server, { request, response, socket }: NodeExchange): void {
   socket.server = server;
+  if (server.timeout > 0) socket.setTimeout(server.timeout);
   const { expect } = request.headers;
   if (expect === undefined || request.httpVersion === "1.0") server.emit("request", request, response);
   else if (/(?:^|\W)100-continue(?:$|\W)/i.test(expect)) {

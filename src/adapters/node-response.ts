@@ -13,7 +13,7 @@ export interface ResponseListener {
   ended(): void;
 }
 
-export const listenerKey = Symbol("tsgi listener");
+const listenerKey = Symbol("tsgi listener");
 
 /** The parts of node:http's response that are not in its types. They are the same from Node 20 to 26. */
 interface Internals {

@@ -18,6 +18,8 @@ export interface SocketOutlet {
   take(pieces: readonly Piece[], taken: (error?: Error | null) => void): void;
   /** node:http wants the request's body to flow. */
   wantBody(): void;
+  /** `end` was called on the socket, and everything before it has been taken. */
+  finalized(): void;
   /** The socket was destroyed, by whom ever. */
   destroyed(error: Error | null): void;
   /** It is about to emit 'close'. */
@@ -135,7 +137,7 @@ export class RequestSocket extends Duplex {
   }
 
   destroySoon(): void {
-    this.destroy();
+    this.end();
   }
 
   resetAndDestroy(): this {
@@ -163,6 +165,11 @@ export class RequestSocket extends Duplex {
     taken: (error?: Error | null) => void,
   ): void {
     this.#outlet.take(pieces, taken);
+  }
+
+  override _final(done: () => void): void {
+    done();
+    this.#outlet.finalized();
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

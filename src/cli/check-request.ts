@@ -1,5 +1,5 @@
 // The request that `tsgi check` runs: what the application answers, and which rules of the contract it breaks.
-// Rules: an answer of any status is fine; a failure, a broken response and a broken rule are not. A request that does not
+// Rules: an answer of any status is fine, and so is advice; a failure, a broken response or rule are not. A request that does not
 // end, such as a stream of events, is left after a while with what was seen until then.
 
 import { messageOf, TsgiError } from "../errors.ts";
@@ -73,9 +73,9 @@ export async function tryRequest(
   const log = failureLog(failures);
   const reply = await replyInTime(runDirect(checked, { method: "GET", url, script, log }));
   if (reply !== undefined && reply.errors !== "") process.stderr.write(`${reply.errors}\n`);
-  const broken = violations.map((violation) => `broken rule: ${describeViolation(violation)}`);
+  const told = violations.map((one) => `${one.isAdvice ? "advice" : "broken rule"}: ${describeViolation(one)}`);
   const failed = failures.map((failure) => `failed: ${failure}`);
-  const isFine = broken.length + failed.length === 0 && (reply?.complete ?? true);
+  const isFine = violations.every(({ isAdvice }) => isAdvice) && failed.length === 0 && (reply?.complete ?? true);
   const verdict = isFine ? ": no rule of the contract is broken" : "";
-  return { lines: [`GET ${url} ${describeReply(reply)}${verdict}`, ...broken, ...failed], isFine };
+  return { lines: [`GET ${url} ${describeReply(reply)}${verdict}`, ...told, ...failed], isFine };
 }

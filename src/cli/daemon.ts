@@ -1,9 +1,12 @@
 // `tsgi daemon`: the FastCGI daemon, for an Apache that is configured elsewhere.
 
 import type { Command } from "commander";
+import { debugProblem } from "../config/debug.ts";
 import type { ServerConfig } from "../config/groups.ts";
 import { daemonSettings } from "../config/settings.ts";
-import { createLog } from "../log.ts";
+import { ConfigError } from "../errors.ts";
+import type { ProcessLog } from "../log.ts";
+import { createLog, reopenLog } from "../log.ts";
 import { activatedSockets, socketsOfGroups } from "../supervisor/activation.ts";
 import { checkEngine } from "../server/engine.ts";
 import { addSettings } from "./options.ts";
@@ -36,11 +39,24 @@ function checkApplications(config: ServerConfig): void {
   }
 }
 
+/** Throws ConfigError where --debug would show sources to others. */
+function checkDebug({ groups }: ServerConfig): void {
+  const problems = groups.flatMap(({ isDebug, listen }) => (isDebug ? (debugProblem(listen) ?? []) : []));
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Opens the logs again on SIGUSR1, when somebody has moved their files away: ours, then those of the workers. */
+function reopenOnSignal(log: ProcessLog, reopenOthers: () => void): void {
+  process.on("SIGUSR1", () => {
+    reopenLog(log);
+    reopenOthers();
+  });
+}
+
 /** Reloads on SIGHUP, which without a terminal means nothing else, and on SIGUSR2, as PHP-FPM does. */
 function reloadOnSignals(reload: () => Promise<unknown>): void {
   const signals: NodeJS.Signals[] = process.stdin.isTTY ? ["SIGUSR2"] : ["SIGHUP", "SIGUSR2"];
   for (const signal of signals) process.on(signal, () => void reload());
-  process.on("SIGUSR1", () => {}); // or Node would open its debugger
 }
 
 async function run(app: string | undefined, command: Command): Promise<number> {
@@ -52,10 +68,13 @@ async function run(app: string | undefined, command: Command): Promise<number> {
     process.stdin.on("close", () => stop.ask("SIGTERM")).resume();
   }
   process.title = config.groups[0]?.processTitle ?? "tsgi: supervisor";
-  const log = createLog({ level: config.logLevel });
+  checkDebug(config);
+  const log = createLog({ level: config.logLevel, file: config.logFile });
+  log.reopen();
   const { Supervisor } = await import("../supervisor/supervisor.ts");
   const supervisor = new Supervisor({ config, log, version: packageVersion() });
   reloadOnSignals(() => supervisor.reload());
+  reopenOnSignal(log, () => supervisor.reopenLogs());
   void stop.asked.then(() => supervisor.stop());
   void stop.askedAgain.then(() => supervisor.kill());
   try {

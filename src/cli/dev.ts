@@ -2,7 +2,9 @@
 
 import type { Command } from "commander";
 import type { SettingName } from "../config/settings.ts";
-import { createLog } from "../log.ts";
+import { createLog, servingBase } from "../log.ts";
+import { captureConsole } from "../log/console.ts";
+import { RequestScope } from "../log/scope.ts";
 import { addSettings, readSettings } from "./options.ts";
 import { StopRequest } from "./signals.ts";
 import { describeTarget, serverTarget, siteTarget } from "./target.ts";
@@ -15,16 +17,21 @@ const names = [
   "cacheDir",
   "adapter",
   "logLevel",
+  "errorPage",
 ] as const satisfies readonly SettingName[];
 
 async function run(app: string, command: Command): Promise<number> {
   const config = await readSettings(command, names);
   const target = siteTarget(app, undefined);
   const stop = new StopRequest();
-  const log = createLog({ level: config.logLevel, isPretty: true });
-  process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught error outside a request"));
+  const log = createLog({ level: config.logLevel, isPretty: true, base: servingBase() });
+  const scope = new RequestScope({ isExclusive: false, isFollowing: true });
+  captureConsole(log, scope);
+  process.on("uncaughtException", (error) =>
+    log.error({ code: "TSGI2101", err: error }, "uncaught error outside a request"),
+  );
   const { startDevServer } = await import("../server/http.ts");
-  const server = await startDevServer({ ...config, target: serverTarget(target), log });
+  const server = await startDevServer({ ...config, target: serverTarget(target), log, scope });
   process.stdout.write(`tsgi: serving ${describeTarget(target)} at ${server.url} (dev)\n`);
   await stop.asked;
   await Promise.race([server.close(), stop.askedAgain]);

@@ -3,7 +3,7 @@
 // problem of the settings; exit codes are 0 for fine, 1 for failed, 2 for wrong usage.
 
 import { Command, CommanderError } from "commander";
-import { ConfigError, messageOf, TsgiError } from "../errors.ts";
+import { ConfigError, messageWithCode, TsgiError } from "../errors.ts";
 import { packageVersion } from "./version.ts";
 
 interface CommandModule {
@@ -38,6 +38,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "run one request through an application and print the reply",
     load: () => import("./request.ts"),
   },
+  explain: { summary: "say what a code or a line of a log means, and what to do", load: () => import("./explain.ts") },
 };
 
 const exitFailed = 1;
@@ -72,7 +73,7 @@ function report(error: unknown): number {
     // Help that was asked for is fine; help because nothing was asked for is not.
     return error.exitCode === 0 ? 0 : exitUsage;
   }
-  const lines = error instanceof ConfigError ? error.issues : [messageOf(error)];
+  const lines = error instanceof ConfigError ? error.issues : [messageWithCode(error)];
   for (const line of lines) process.stderr.write(`tsgi: ${line.trimEnd()}\n`);
   if (!(error instanceof TsgiError) && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
   return error instanceof ConfigError ? exitUsage : exitFailed;

@@ -19,6 +19,8 @@ export const serverSettings = [
   "adapter",
   "logLevel",
   "hasAccessLog",
+  "errorPage",
+  "isDebug",
   "httpd",
   "modulesDir",
 ] as const satisfies readonly SettingName[];
@@ -31,7 +33,7 @@ export interface RequestedServer {
 /** Throws ConfigError, and BootError or LoadError for an application or folder that is not there. */
 export async function readServer(app: string, command: Command): Promise<RequestedServer> {
   const config = await readSettings(command, serverSettings);
-  const { mode, host, logLevel, hasAccessLog, documentRoot, serverRoot, httpd, modulesDir } = config;
+  const { mode, host, logLevel, hasAccessLog, isDebug, documentRoot, serverRoot, httpd, modulesDir } = config;
   const server = {
     site: {
       target: siteTarget(app, undefined),
@@ -43,6 +45,8 @@ export async function readServer(app: string, command: Command): Promise<Request
     host,
     logLevel,
     hasAccessLog,
+    errorPage: config.errorPage === undefined ? undefined : resolve(config.errorPage),
+    isDebug,
     programFiles,
     folder: serverRoot === undefined ? undefined : resolve(serverRoot),
     httpd: { httpd, modulesDir, path: process.env["PATH"] ?? "" },

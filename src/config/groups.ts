@@ -34,6 +34,8 @@ export interface ServerConfig {
   readonly reload: boolean;
   /** The supervisor's own. */
   readonly logLevel: LogLevel;
+  /** The supervisor's own; absolute. */
+  readonly logFile: string | undefined;
   readonly configFile: string | undefined;
   /** At least one. */
   readonly groups: readonly GroupConfig[];
@@ -105,8 +107,8 @@ class ServerResolver {
     const config = this.#config(undefined);
     this.#checkSockets(groups, config.control);
     if (this.#issues.size > 0) throw new ConfigError([...this.#issues]);
-    const { control, pidFile, touchFile, reload, logLevel } = config;
-    return Object.freeze({ control, pidFile, touchFile, reload, logLevel, configFile: file?.path, groups });
+    const { control, pidFile, touchFile, reload, logLevel, logFile } = config;
+    return Object.freeze({ control, pidFile, touchFile, reload, logLevel, logFile, configFile: file?.path, groups });
   }
 
   #config(group: FileGroup | undefined): Config {

@@ -23,9 +23,9 @@ import {
   parsePermissions,
   parsePort,
   parsePositiveDuration,
-  parseSwitch,
   parseText,
 } from "./parsers.ts";
+import { logSettings } from "./log-settings.ts";
 import { processSettings } from "./process-settings.ts";
 import type { Setting } from "./setting.ts";
 import { define, definePerGroup } from "./setting.ts";
@@ -156,6 +156,7 @@ export const settings = {
     help: logLevels.join(", "),
     parse: oneOf(logLevels),
   }),
+  ...logSettings,
   mode: define({
     flag: "mode",
     placeholder: "mode",
@@ -197,14 +198,6 @@ export const settings = {
     help: "folder for Apache's configuration, logs and state, to keep it",
     parse: parseText,
     place: "path",
-  }),
-  hasAccessLog: define({
-    flag: "access-log",
-    placeholder: undefined,
-    default: false,
-    defaultText: undefined,
-    help: "log every request",
-    parse: parseSwitch,
   }),
   httpd: define({
     flag: "httpd",

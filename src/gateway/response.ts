@@ -58,6 +58,7 @@ export class Response {
   #declared: number | undefined;
   #isHeadSent = false;
   #isOver = false;
+  #isBroken = false;
   #overReason: Error | undefined;
   #sentBytes = 0;
   #hasExcess = false;
@@ -72,6 +73,11 @@ export class Response {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** Whether all of it has been sent. */
+  get isComplete(): boolean {
+    return this.#isOver && !this.#isBroken;
   }
 
   /** The status code that was or will be sent; undefined before startResponse. */
@@ -147,6 +153,7 @@ export class Response {
   /** Ends the response without a complete body. */
   break(): void {
     this.#isOver = true;
+    this.#isBroken = true;
     this.#options.sink.break();
   }
 

@@ -9,18 +9,30 @@ import { ClientGoneError, ContractError, RequestOverError } from "../errors.ts";
 import type { Application, Body, Chunk, Environ, Write } from "../spec.ts";
 import { BodySource, byteLengthOf, checkBody, checkChunk, isChunk, knownLengthOf, wholeOf } from "./body.ts";
 import type { EndWork } from "./environ.ts";
-import { errorPage, statusOf } from "./error-page.ts";
+import type { ErrorPage } from "./error-page.ts";
+import { errorPageFor } from "./error-page.ts";
 import type { ErrorLines } from "./errors-stream.ts";
 import type { RequestInput } from "./input.ts";
 import type { ResponseSink } from "./response.ts";
 import { Response } from "./response.ts";
+
+/** Something that went wrong and that the client does not see. */
+export interface Warning {
+  /** Stable, with a page of its own. */
+  readonly code: string;
+  readonly message: string;
+  readonly error?: unknown;
+}
+
+/** How a response ended: as a whole, broken off by us, or given up because the client had gone. */
+export type Outcome = "complete" | "broken" | "aborted";
 
 /** What the server wants to know of a request. None of these may throw. */
 export interface ExchangeObserver {
   /** The application, or our handling of it, failed. `wasHeadSent` tells a page from a broken response. */
   failed(error: unknown, wasHeadSent: boolean): void;
   /** Something to log that changed nothing for the client. */
-  warned(message: string, error?: unknown): void;
+  warned(warning: Warning): void;
   /** The response has ended, well or not. Called once. */
   ended(exchange: Exchange): void;
   /** The body is being closed, or other work is done at the end; `closing` settles after that, and never rejects. */
@@ -34,6 +46,8 @@ export interface ExchangeParts {
   readonly method: string;
   readonly isAuthorizer: boolean;
   readonly observer: ExchangeObserver;
+  /** The page for a request that failed before its head; the one of this package unless given. Must not throw. */
+  readonly page?: ((error: unknown, requestId: string) => ErrorPage) | undefined;
 }
 
 const done: Promise<void> = Promise.resolve();
@@ -78,7 +92,10 @@ export class Exchange {
       method: parts.method,
       addsContentLength: !parts.isAuthorizer,
       onExcess: (declared) =>
-        parts.observer.warned(`the body is longer than its Content-Length of ${declared} bytes: cut`),
+        parts.observer.warned({
+          code: "TSGI2104",
+          message: `the body is longer than its Content-Length of ${declared} bytes: cut`,
+        }),
       write: this.#write,
     });
   }
@@ -90,6 +107,12 @@ export class Exchange {
 
   get sentBytes(): number {
     return this.#response.sentBytes;
+  }
+
+  /** Known once the exchange has ended. */
+  get outcome(): Outcome {
+    if (this.#response.isComplete) return "complete";
+    return this.#gone instanceof ClientGoneError ? "aborted" : "broken";
   }
 
   /** The request's signal, made when first asked for. */
@@ -251,7 +274,8 @@ export class Exchange {
     if (this.#source !== undefined) void this.#close(this.#source); // a body that came late
     const { observer } = this.#parts;
     const isExpected = this.#gone instanceof ClientGoneError || isDueTo(error, this.#gone);
-    if (!isExpected) observer.warned("the application failed after its response had ended", error);
+    if (isExpected) return;
+    observer.warned({ code: "TSGI2105", message: "the application failed after its response had ended", error });
   }
 
   #reportFailure(error: unknown): void {
@@ -276,12 +300,16 @@ export class Exchange {
       return;
     }
     try {
-      const page = errorPage(statusOf(error), this.#requestId);
+      const page = (this.#parts.page ?? errorPageFor)(error, this.#requestId);
       this.#response.start(page.status, page.headers, error ?? new ContractError("an empty error was thrown"));
       this.#response.declareLength(byteLengthOf(page.body));
       this.#response.finishWith(page.body);
     } catch (pageError) {
-      this.#parts.observer.warned("the error page could not be sent", pageError);
+      this.#parts.observer.warned({
+        code: "TSGI4102",
+        message: "the error page could not be sent",
+        error: pageError,
+      });
       this.#response.break();
     }
   }
@@ -301,7 +329,7 @@ export class Exchange {
     if (source.isClosed) return done;
     const { observer } = this.#parts;
     const closed = source.close().catch((error: unknown) => {
-      observer.warned("closing the body failed", error);
+      observer.warned({ code: "TSGI2106", message: "closing the body failed", error });
     });
     observer.closing(closed);
     return closed;
@@ -314,7 +342,7 @@ export class Exchange {
         await closed;
         await work();
       } catch (error) {
-        observer.warned("work at the end of the request failed", error);
+        observer.warned({ code: "TSGI2109", message: "work at the end of the request failed", error });
       }
     };
     for (const work of works) observer.closing(finish(work));

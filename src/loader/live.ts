@@ -121,7 +121,13 @@ export class LiveApplication {
   #report(error: LoadError): void {
     const { file } = this.#reference;
     const stack = error.kind === "failed-inside" && error.cause instanceof Error ? error.cause.stack : undefined;
-    const fields = { file, kind: error.kind, problem: messageOf(error), ...(stack === undefined ? {} : { stack }) };
+    const fields = {
+      code: error.code,
+      file,
+      kind: error.kind,
+      problem: messageOf(error),
+      ...(stack === undefined ? {} : { stack }),
+    };
     this.#options.log.error(fields, "the application changed and is broken: its earlier code goes on serving");
   }
 }

@@ -11,11 +11,11 @@ export class Background {
     this.#log = log;
   }
 
-  /** Counts `work` as running until it settles. */
-  readonly add = (work: Promise<unknown>): void => {
+  /** Counts `work` as running until it settles. `log` is that of the request that it belongs to. */
+  readonly add = (work: Promise<unknown>, log: Log = this.#log): void => {
     const watched: Promise<unknown> = Promise.resolve(work)
       .catch((error: unknown) => {
-        this.#log.error({ err: error }, "work given to tsgi.wait_until failed");
+        log.error({ code: "TSGI2108", err: error }, "work given to tsgi.wait_until failed");
       })
       .finally(() => {
         this.#works.delete(watched);

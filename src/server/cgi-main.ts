@@ -3,11 +3,16 @@
 // the response; this is the path of every CGI request, so it imports no more than it needs.
 
 import { messageOf } from "../errors.ts";
-import { createLog, logLevelOf } from "../log.ts";
+import { createLog, logOptionsOf } from "../log.ts";
+import { captureConsole } from "../log/console.ts";
+import { RequestScope } from "../log/scope.ts";
 import { cgiVariables, runCgi } from "./cgi.ts";
 import { readEntryArguments, targetOf } from "./entry-args.ts";
+import { errorPagesOfEnvironment } from "./error-pages.ts";
 
-const log = createLog({ level: logLevelOf(process.env) });
+const logOptions = logOptionsOf(process.env);
+const log = createLog(logOptions);
+const scope = new RequestScope({ isExclusive: true });
 
 async function main(): Promise<number> {
   const [, , outputFd = "1", entry = "", ...argv] = process.argv;
@@ -23,7 +28,17 @@ async function main(): Promise<number> {
     query: variables["QUERY_STRING"],
     adapter: process.env["TSGI_ADAPTER"],
   });
-  return await runCgi({ target: targetOf(args, process.cwd()), args, variables, outputFd: Number(outputFd), log });
+  captureConsole(log, scope);
+  return await runCgi({
+    target: targetOf(args, process.cwd()),
+    args,
+    variables,
+    outputFd: Number(outputFd),
+    log,
+    isLogApaches: logOptions.file === undefined,
+    scope,
+    errorPages: await errorPagesOfEnvironment(process.env, log),
+  });
 }
 
 try {

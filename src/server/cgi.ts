@@ -6,11 +6,13 @@
 import { readFileSync } from "node:fs";
 import { ClientGoneError, ContractError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
+import type { RequestScope } from "../log/scope.ts";
 import type { Log } from "../spec.ts";
 import { Background, deadline } from "./background.ts";
 import { CgiOutput } from "./cgi-output.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
+import type { ErrorPages } from "./error-pages.ts";
 import type { EntryArguments } from "./entry-args.ts";
 import type { Target } from "./route.ts";
 import { createRouter } from "./route.ts";
@@ -23,6 +25,10 @@ export interface CgiOptions {
   /** The descriptor that the response goes to. */
   readonly outputFd: number;
   readonly log: Log;
+  /** False when the log is a file of its own. */
+  readonly isLogApaches: boolean;
+  readonly scope: RequestScope;
+  readonly errorPages: ErrorPages | undefined;
 }
 
 /** How long work after the response, and the rest of stdin, may keep the process, ms. */
@@ -76,7 +82,7 @@ function readStdin({ exchange }: Dispatched, spool: SpoolingFlow, length: string
 
 /** Serves the one request. Gives the exit code when the process may end. */
 export async function runCgi(options: CgiOptions): Promise<number> {
-  const { args, log, variables } = options;
+  const { args, log, variables, isLogApaches, scope, errorPages } = options;
   const { mountPoint, cacheDir, adapter } = args;
   const router = createRouter({
     target: options.target,
@@ -94,12 +100,25 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   const withBody = hasBody(variables);
   const contentLength = variables["CONTENT_LENGTH"];
   const started = dispatch(
-    { router, log, background, transport: "cgi", isMultiprocess: true, isRunOnce: true, isLogApaches: true },
+    {
+      router,
+      log,
+      background,
+      transport: "cgi",
+      isMultiprocess: true,
+      isRunOnce: true,
+      isLogApaches,
+      scope,
+      errorPages,
+    },
     {
       variables,
       sink,
       flow: spool,
-      emitError: (line) => process.stderr.write(`${line}\n`),
+      emitError: (line) => {
+        process.stderr.write(`${line}\n`);
+        return true;
+      },
       isAuthorizer: false,
       onEnd: () => spool.dispose(),
     },

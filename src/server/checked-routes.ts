@@ -16,7 +16,7 @@ function checked(application: Application, log: Log): Application {
     const text = describeViolation(violation);
     if (told.has(text) || told.size >= maxTold) return;
     told.add(text);
-    log.warn({ rule: violation.rule, request: violation.request }, `lint: ${text}`);
+    log.warn({ code: "TSGI2110", rule: violation.rule, request: violation.request }, `lint: ${text}`);
   };
   return lint(application, { report });
 }

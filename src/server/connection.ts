@@ -169,7 +169,7 @@ export class SocketConnection implements RequestHost, Waiter {
     try {
       events = this.#codec.receive(bytes);
     } catch (error) {
-      this.#options.service.log.warn({ reason: messageOf(error) }, "FastCGI peer dropped");
+      this.#options.service.log.warn({ code: "TSGI1001", reason: messageOf(error) }, "FastCGI peer dropped");
       this.#socket.destroy();
       return;
     }
@@ -294,7 +294,7 @@ export class SocketConnection implements RequestHost, Waiter {
     if (this.#isFree && this.#turn !== "awaited") this.#close();
     else if (this.#socket.writableNeedDrain || this.#request?.isInputAwaited === true) {
       this.#options.service.log.warn(
-        { idleTimeoutMs: this.#options.idleTimeoutMs },
+        { code: "TSGI1102", idleTimeoutMs: this.#options.idleTimeoutMs },
         "FastCGI peer dropped: it stalled",
       );
       this.#socket.destroy();
@@ -384,7 +384,7 @@ export class SocketConnection implements RequestHost, Waiter {
   #startParamsTimer(): void {
     const { paramsTimeoutMs, service } = this.#options;
     this.#timers.startParams(paramsTimeoutMs, () => {
-      service.log.warn({ paramsTimeoutMs }, "FastCGI peer dropped: PARAMS did not end in time");
+      service.log.warn({ code: "TSGI1103", paramsTimeoutMs }, "FastCGI peer dropped: PARAMS did not end in time");
       this.#socket.destroy();
     });
   }

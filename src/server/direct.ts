@@ -157,7 +157,7 @@ export async function runDirect(application: Application, request: DirectRequest
       variables: variablesOf(request),
       sink,
       flow: valve,
-      emitError: (line) => lines.push(line),
+      emitError: (line) => lines.push(line) > 0,
       isAuthorizer: false,
       onEnd: () => valve.shut(),
     },

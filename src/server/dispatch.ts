@@ -1,17 +1,25 @@
 // From variables and a sink to a running exchange: what every way in (FastCGI, CGI, HTTP) does with a request.
 // Rules: the route is found first, the environ is made once, the application is called when it is loaded; whatever fails
-// on the way is answered and logged here, once.
+// on the way is answered and logged here, once. Every line about a request has its id and its script; which worker wrote
+// it is in every line of a worker.
 
 import { messageOf, OverloadedError, RequestTimeoutError, StoppingError, TsgiError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import { createEnviron, requestIdOf } from "../gateway/environ.ts";
+import type { ErrorPage } from "../gateway/error-page.ts";
+import { errorPageFor } from "../gateway/error-page.ts";
 import { ErrorLines } from "../gateway/errors-stream.ts";
 import type { InputFlow } from "../gateway/input.ts";
 import { parseContentLength, RequestInput } from "../gateway/input.ts";
 import type { ResponseSink } from "../gateway/response.ts";
+import type { Warning } from "../gateway/run.ts";
 import { Exchange } from "../gateway/run.ts";
+import { redactText } from "../log/redact.ts";
+import type { PrintingRequest, RequestScope } from "../log/scope.ts";
 import type { Application, Environ, Log, Transport } from "../spec.ts";
+import type { AccessLog, EndedRequest } from "./access-log.ts";
 import type { Background } from "./background.ts";
+import type { ErrorPages } from "./error-pages.ts";
 import type { Route, Router } from "./route.ts";
 
 /** What requests of one process share. */
@@ -22,16 +30,22 @@ export interface Service {
   readonly transport: Transport;
   readonly isMultiprocess: boolean;
   readonly isRunOnce: boolean;
-  /** Whether stderr is Apache's error log already: then a failure is not sent there a second time. */
+  /** Whether our log is Apache's error log already: then nothing is sent there a second time. */
   readonly isLogApaches: boolean;
+  /** Gets a line for each request, when it has ended. */
+  readonly accessLog?: AccessLog | undefined;
+  /** Knows whose code runs, for `console.*`. */
+  readonly scope?: RequestScope | undefined;
+  /** The pages of failed requests, where they are not those of this package. */
+  readonly errorPages?: ErrorPages | undefined;
 }
 
 export interface Incoming {
   readonly variables: Variables;
   readonly sink: ResponseSink;
   readonly flow: InputFlow;
-  /** Writes one line to Apache's error log, or in its place to ours. */
-  readonly emitError: (line: string) => void;
+  /** Writes one line to Apache's error log. False when it cannot: the request is over, or there is no Apache. */
+  readonly emitError: (line: string) => boolean;
   readonly isAuthorizer: boolean;
   readonly onEnd: (exchange: Exchange) => void;
   /** True when whoever asked answers and reports a failure itself: then it is not logged here. */
@@ -56,24 +70,40 @@ function summaryOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : messageOf(error);
 }
 
+/** The code of a failure that is none of ours: the application threw it. */
+const thrownCode = "TSGI2107";
+
+/** What an application writes to `wsgi.errors`, in our log. */
+const fromErrors = Object.freeze({ source: "wsgi.errors" });
+const fromErrorsLate = Object.freeze({ source: "wsgi.errors", code: "TSGI2103" });
+
 /** One request's life between transport and application. */
-class Dispatch {
+class Dispatch implements PrintingRequest {
   readonly #service: Service;
   readonly #incoming: Incoming;
   readonly #errors: ErrorLines;
   readonly #method: string;
   readonly #path: string;
   readonly #requestId: string;
+  isUnfollowed = false;
   #script = "";
+  #log: Log | undefined;
+  /** When the application was called; undefined before, and where nobody wants to know. */
+  #calledMs: number | undefined;
+  #isEnded = false;
 
   constructor(service: Service, incoming: Incoming) {
     const { variables } = incoming;
     this.#service = service;
     this.#incoming = incoming;
-    this.#errors = new ErrorLines(incoming.emitError);
+    this.#errors = new ErrorLines((line) => this.#errorLine(line));
     this.#method = variables["REQUEST_METHOD"] ?? "GET";
     this.#path = variables["REQUEST_URI"] ?? "";
     this.#requestId = requestIdOf(variables, nextRequestId());
+  }
+
+  get log(): Log {
+    return (this.#log ??= this.#service.log.child({ request_id: this.#requestId, script: this.#script }));
   }
 
   begin(): Dispatched {
@@ -105,17 +135,29 @@ class Dispatch {
         failed: (error, wasHeadSent) => {
           if (this.#incoming.takesFailure?.(error, wasHeadSent) !== true) this.#reportFailure(error, wasHeadSent);
         },
-        warned: (message, error) => this.#service.log.warn({ ...this.#fields(), err: error }, message),
-        ended: this.#incoming.onEnd,
+        warned: (warning) => this.#warn(warning),
+        ended: (exchange) => this.#ended(exchange),
         closing: this.#service.background.add,
       },
+      page: this.#service.errorPages === undefined ? undefined : (error) => this.#pageFor(error),
     });
+  }
+
+  #pageFor(error: unknown): ErrorPage {
+    const { variables } = this.#incoming;
+    const failure = { error, requestId: this.#requestId, script: this.#script, variables };
+    return this.#service.errorPages?.(failure, this.log) ?? errorPageFor(error, this.#requestId);
   }
 
   #run(route: Route, exchange: Exchange, input: RequestInput): void {
     this.#script = route.script;
     const environ = this.#createEnviron(route, exchange, input);
-    const start = (application: Application): void => exchange.run(application, environ);
+    const { scope, accessLog } = this.#service;
+    const start = (application: Application): void => {
+      if (accessLog !== undefined) this.#calledMs = performance.now();
+      if (scope === undefined) exchange.run(application, environ);
+      else scope.run(this, () => exchange.run(application, environ));
+    };
     if (typeof route.application === "function") start(route.application);
     else void route.application.then(start, (error: unknown) => exchange.refuse(error, this.#requestId));
   }
@@ -131,35 +173,68 @@ class Dispatch {
       script: route.script,
       mount: route.mount,
       requestId: this.#requestId,
-      waitUntil: service.background.add,
+      waitUntil: (work) => service.background.add(work, this.log),
       lazy: {
         signal: () => exchange.signal,
         gone: (callback) => exchange.onGone(callback),
-        log: () => service.log.child({ request_id: this.#requestId }),
+        log: () => this.log,
         atEnd: (work) => exchange.atEnd(work),
       },
     });
   }
 
-  #fields(): Record<string, unknown> {
+  /** One line of `wsgi.errors`: to Apache's error log, and to ours where that is another one. */
+  #errorLine(line: string): void {
+    const wasSent = this.#incoming.emitError(line);
+    if (wasSent && this.#service.isLogApaches) return;
+    this.log.warn(this.#isEnded ? fromErrorsLate : fromErrors, redactText(line));
+  }
+
+  #warn({ code, message, error }: Warning): void {
+    this.#service.log.warn({ ...this.#fields(), code, err: error }, message);
+  }
+
+  #ended(exchange: Exchange): void {
+    this.#isEnded = true;
+    const { scope, accessLog } = this.#service;
+    scope?.ended(this);
+    if (accessLog !== undefined) this.#logAccess(accessLog, exchange);
+    this.#incoming.onEnd(exchange);
+  }
+
+  #logAccess(accessLog: AccessLog, { statusCode, sentBytes, outcome }: Exchange): void {
+    const elapsedMs = this.#calledMs === undefined ? 0 : performance.now() - this.#calledMs;
+    accessLog({
+      ...this.#fields(),
+      remote: this.#incoming.variables["REMOTE_ADDR"],
+      status: statusCode,
+      bytes: sentBytes,
+      applicationMs: Math.round(elapsedMs * 1000) / 1000,
+      outcome,
+    });
+  }
+
+  #fields(): Pick<EndedRequest, "request_id" | "method" | "path" | "script"> {
     return { request_id: this.#requestId, method: this.#method, path: this.#path, script: this.#script };
   }
 
   #reportFailure(error: unknown, wasHeadSent: boolean): void {
     if (error instanceof OverloadedError) return; // whoever had no room tells it once for many requests
+    const code = error instanceof TsgiError ? error.code : thrownCode;
     const outcome = wasHeadSent ? "the response was broken off" : "an error page was sent";
     if (error instanceof RequestTimeoutError || error instanceof StoppingError) {
       const elapsedMs = "elapsedMs" in error ? Math.round(error.elapsedMs) : undefined;
-      const fields = { ...this.#fields(), code: error.code, reason: error.message, elapsedMs };
+      const fields = { ...this.#fields(), code, reason: error.message, elapsedMs };
       this.#service.log.warn(fields, `request given up: ${outcome}`);
     } else if (error instanceof TsgiError && error.status < 500) {
       // The client's doing, or a file that is not there: no stack of ours says more than the sentence does.
-      const fields = { ...this.#fields(), code: error.code, reason: error.message };
+      const fields = { ...this.#fields(), code, reason: error.message };
       this.#service.log[error.fault === "peer" ? "info" : "warn"](fields, `request refused: ${outcome}`);
-    } else this.#service.log.error({ ...this.#fields(), err: error }, `request failed: ${outcome}`);
+    } else this.#service.log.error({ ...this.#fields(), code, err: error }, `request failed: ${outcome}`);
     if (this.#service.isLogApaches) return;
     this.#errors.flush();
-    this.#errors.write(`tsgi: ${summaryOf(error)} [request ${this.#requestId}]\n`);
+    const summary = new ErrorLines(this.#incoming.emitError);
+    summary.write(`tsgi: ${summaryOf(error)} [${code}] [request ${this.#requestId}]\n`);
   }
 }
 

@@ -214,7 +214,7 @@ export class FastCgiServer {
     const now = performance.now();
     if (now - this.#shedToldMs < shedLineMs) return;
     const { busy, waiting, connections, shed } = this.stats;
-    const fields = { busy, waiting, connections, shed: shed - this.#shedTold };
+    const fields = { code: "TSGI3103", busy, waiting, connections, shed: shed - this.#shedTold };
     this.#shedToldMs = now;
     this.#shedTold = shed;
     this.#options.service.log.warn(fields, "requests answered 503: overloaded");

@@ -89,7 +89,7 @@ export async function startService(application: Application, options: ServeOptio
       isLogApaches: false,
     },
     isAllowed: createPeerCheck(options.allow ?? [], (address) =>
-      log.warn({ address }, "FastCGI peer refused: not allowed"),
+      log.warn({ code: "TSGI1101", address }, "FastCGI peer refused: not allowed"),
     ),
   });
   const access = {
@@ -99,6 +99,6 @@ export async function startService(application: Application, options: ServeOptio
     mayReplace: false,
   };
   const open = await listen(server.netServer, addressOf(options.listen), access);
-  server.netServer.on("error", (error) => log.error({ err: error }, "accepting connections failed"));
+  server.netServer.on("error", (error) => log.error({ code: "TSGI3215", err: error }, "accepting connections failed"));
   return new RunningService(server, background, open);
 }

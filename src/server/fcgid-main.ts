@@ -2,12 +2,15 @@
 // Rules: it ends at once on SIGTERM when idle and after its request otherwise, since mod_fcgid stalls a graceful restart
 // of the whole Apache for it; SIGHUP, which prefork sends to the group, changes nothing; without its parent it ends.
 
-import { BootError, messageOf } from "../errors.ts";
+import { BootError, messageOf, TsgiError } from "../errors.ts";
 import { sweepUploads } from "../forms/upload-folder.ts";
-import { createLog, logLevelOf } from "../log.ts";
+import { createLog, logOptionsOf, reopenLog } from "../log.ts";
+import { captureConsole } from "../log/console.ts";
+import { RequestScope } from "../log/scope.ts";
 import { unlimited } from "./admission.ts";
 import { Background } from "./background.ts";
 import { readEntryArguments, targetOf } from "./entry-args.ts";
+import { errorPagesOfEnvironment } from "./error-pages.ts";
 import { FastCgiServer } from "./fastcgi-server.ts";
 import { listen } from "./listen.ts";
 import { createRouter } from "./route.ts";
@@ -26,7 +29,9 @@ const parentCheckMs = 2000;
 /** The socket is Apache's: there is nothing to set. */
 const access = { mode: 0, uid: undefined, gid: undefined, mayReplace: false };
 
-const log = createLog({ level: logLevelOf(process.env) });
+const logOptions = logOptionsOf(process.env);
+const log = createLog(logOptions);
+const scope = new RequestScope({ isExclusive: true });
 
 /** Calls `onOrphaned` once when the process that started us is gone. */
 function watchParent(onOrphaned: () => void): void {
@@ -39,7 +44,23 @@ function watchParent(onOrphaned: () => void): void {
   timer.unref();
 }
 
+function handleSignals(stop: () => void): void {
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGHUP", () => {});
+  process.on("SIGUSR1", () => reopenLog(log)); // without it Node would open its debugger
+  process.on("uncaughtException", (error) =>
+    log.error({ code: "TSGI2101", err: error }, "uncaught error outside a request"),
+  );
+}
+
+function reportBroken(error: unknown): void {
+  const code = error instanceof TsgiError ? error.code : "TSGI3003";
+  log.error({ code, err: error }, "the application could not be loaded");
+}
+
 async function main(): Promise<void> {
+  captureConsole(log, scope);
   const [, entry = "", ...argv] = process.argv;
   const args = readEntryArguments(argv, { entry, adapter: process.env["TSGI_ADAPTER"] });
   const { mountPoint, cacheDir, adapter } = args;
@@ -61,7 +82,9 @@ async function main(): Promise<void> {
       transport: "fastcgi",
       isMultiprocess: true,
       isRunOnce: false,
-      isLogApaches: true,
+      isLogApaches: logOptions.file === undefined,
+      scope,
+      errorPages: await errorPagesOfEnvironment(process.env, log),
     },
     maxParamsBytes,
     maxConnections,
@@ -87,14 +110,11 @@ async function main(): Promise<void> {
     // eslint-disable-next-line unicorn/no-process-exit -- an entry file; timers of the application must not keep it
     process.exit(0);
   };
-  process.on("SIGTERM", () => void stop());
-  process.on("SIGINT", () => void stop());
-  process.on("SIGHUP", () => {});
-  process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught error outside a request"));
+  handleSignals(() => void stop());
   watchParent(() => void stop());
   void sweepUploads(); // what a process before this one left when it was killed; it never rejects
   // Load while Apache connects; a broken application answers 500 and is tried again when a file changes.
-  await router.preload().catch((error: unknown) => log.error({ err: error }, "the application could not be loaded"));
+  await router.preload().catch(reportBroken);
 }
 
 try {

@@ -10,11 +10,14 @@ import { exemptFromCapture } from "../adapters/listen-capture.ts";
 import { BootError, ClientGoneError, messageOf, systemCodeOf } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import { percentDecode, rawPathOf } from "../gateway/url-path.ts";
+import type { RequestScope } from "../log/scope.ts";
 import type { Log } from "../spec.ts";
+import { terminalAccessLog } from "./access-log.ts";
 import { Background } from "./background.ts";
 import { checkedRoutes } from "./checked-routes.ts";
 import type { Service } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
+import { errorPagesOf } from "./error-pages.ts";
 import { HttpSink } from "./http-sink.ts";
 import { headerPairs, httpVariables } from "./http-variables.ts";
 import type { Target } from "./route.ts";
@@ -29,6 +32,10 @@ export interface DevServerOptions {
   readonly cacheDir: string | undefined;
   readonly adapter?: AdapterName | undefined;
   readonly log: Log;
+  /** Knows whose code runs, for a console that was captured. */
+  readonly scope?: RequestScope | undefined;
+  /** For clients on other machines; here everybody sees what went wrong. */
+  readonly errorPage?: string | undefined;
 }
 
 export interface DevServer {
@@ -62,16 +69,6 @@ function mapScript(variables: Variables, root: string, mountPoint: string): void
   variables["PATH_INFO"] = "";
 }
 
-function logRequest(
-  log: Log,
-  request: IncomingMessage,
-  startedAt: number,
-  done: { status: number; bytes: number },
-): void {
-  const ms = Math.round(performance.now() - startedAt);
-  log.info(`${request.method} ${request.url} ${done.status} ${done.bytes} bytes ${ms} ms`);
-}
-
 function listening(server: Server, options: DevServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
@@ -94,17 +91,16 @@ class DevHandler {
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
-    const startedAt = performance.now();
-    const { target, mountPoint, log } = this.#options;
+    const { target, mountPoint } = this.#options;
     const variables = variablesOf(request, this.#options);
     if (target.kind === "scripts") mapScript(variables, target.root ?? "", mountPoint ?? "");
     const { exchange, input } = dispatch(this.#service, {
       variables,
       sink: new HttpSink(response),
       flow: { pause: () => request.pause(), resume: () => request.resume() },
-      emitError: (line) => log.warn({ line }, "wsgi.errors"),
+      emitError: () => false, // there is no Apache
       isAuthorizer: false,
-      onEnd: (ended) => logRequest(log, request, startedAt, { status: ended.statusCode, bytes: ended.sentBytes }),
+      onEnd: () => {},
     });
     request.on("data", (bytes: Buffer) => input.push(bytes));
     request.on("end", () => input.end());
@@ -126,6 +122,9 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
     isMultiprocess: false,
     isRunOnce: false,
     isLogApaches: true,
+    accessLog: terminalAccessLog(log),
+    scope: options.scope,
+    errorPages: await errorPagesOf({ errorPage: options.errorPage, isDebug: true }),
   };
   await router.preload();
   const handler = new DevHandler(options, service);

@@ -166,8 +166,9 @@ export class NodeFastCgiEngine {
       flow: { pause: () => request.pause(), resume: () => request.resume() },
       isAuthorizer,
       emitError: (line) => {
-        if (isOver) service.log.warn({ line }, "written to wsgi.errors after the request had ended");
-        else stderr?.write(line);
+        if (isOver || stderr === undefined) return false;
+        stderr.write(line);
+        return true;
       },
       onEnd: (ended) => {
         isOver = true;

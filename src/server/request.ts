@@ -84,8 +84,9 @@ export class FcgiRequest implements ResponseSink, InputFlow {
       flow: spool ?? this,
       isAuthorizer: role === "AUTHORIZER",
       emitError: (line) => {
-        if (!this.#isLive) service.log.warn({ line }, "written to wsgi.errors after the request had ended");
-        else this.#host.write(this.#codec.send(errorCommand(id, line)));
+        const isLive = this.#isLive;
+        if (isLive) this.#host.write(this.#codec.send(errorCommand(id, line)));
+        return isLive;
       },
       onEnd: () => spool?.dispose(),
     });

@@ -201,7 +201,7 @@ export function toFetchHandler(application: Application, options: FetchHandlerOp
       variables,
       sink,
       flow: reader ?? openFlow,
-      emitError: (line) => shared.log.warn({ line }, "wsgi.errors"),
+      emitError: () => false,
       isAuthorizer: false,
       onEnd: () => {
         signal.removeEventListener("abort", gone);

@@ -137,7 +137,7 @@ export function toNodeHandler(application: Application, options: NodeHandlerOpti
       variables,
       sink: next === undefined ? sink : yieldingSink(sink, () => failure !== undefined),
       flow: { pause: () => request.pause(), resume: () => request.resume() },
-      emitError: (line) => shared.log.warn({ line }, "wsgi.errors"),
+      emitError: () => false,
       isAuthorizer: false,
       takesFailure: (error, wasHeadSent) => {
         if (next === undefined || wasHeadSent) return false;

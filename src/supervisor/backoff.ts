@@ -2,6 +2,8 @@
 // Rules: a worker that was well for a while starts the count anew; a process that was killed from outside says nothing
 // about the application. Pure: time and chance are parameters.
 
+import type { RestartCause } from "./plan.ts";
+
 /** The first pause, ms. */
 const firstMs = 100;
 const longestMs = 30_000;
@@ -34,4 +36,19 @@ export class Backoff {
     this.#crashes = 0;
     this.#notBeforeMs = 0;
   }
+}
+
+export interface WorkerEnd {
+  readonly cause: RestartCause;
+  /** Whether it was asked to end. */
+  readonly isExpected: boolean;
+  readonly servedMs: number;
+}
+
+/** Whether the next worker has to wait for this end of one. */
+export function isForBackoff({ cause, isExpected, servedMs }: WorkerEnd): boolean {
+  // Replaced as soon as they serve, workers would be replaced for ever: these pause as crashes do.
+  const isTooSoon = servedMs < healthyMs && (cause === "uncaught-error" || cause === "memory-limit");
+  // To block takes longer than any pause, and a kill from outside says nothing of the application.
+  return isTooSoon || (!isExpected && cause !== "signal" && cause !== "blocked");
 }

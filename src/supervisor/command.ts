@@ -33,7 +33,7 @@ export function carryOut(action: WorkerAction, worker: WorkerHandle, context: Co
     case "kill":
       // One that is not wanted any more before it served is nobody's trouble.
       log[action.cause === "reload" ? "debug" : "warn"](
-        { ...fields, cause: action.cause, silentMs: Math.round(now - worker.silentSinceMs) },
+        { code: "TSGI3202", ...fields, cause: action.cause, silentMs: Math.round(now - worker.silentSinceMs) },
         "the worker is killed",
       );
       worker.kill(action.cause);

@@ -249,7 +249,9 @@ export class ControlServer {
   #createListener(): Server {
     const listener = createServer({ allowHalfOpen: true }, (socket) => this.#http.emit("connection", socket));
     listener.maxConnections = maxConnections;
-    listener.on("error", (error) => this.#log.warn({ err: error }, "accepting on the control socket failed"));
+    listener.on("error", (error) =>
+      this.#log.warn({ code: "TSGI3211", err: error }, "accepting on the control socket failed"),
+    );
     return listener;
   }
 
@@ -275,7 +277,7 @@ export class ControlServer {
     try {
       if (isSame(lstatSync(this.path, { throwIfNoEntry: false }), this.#file)) unlinkSync(this.path);
     } catch (error) {
-      this.#log.warn({ err: error, path: this.path }, "the control socket could not be removed");
+      this.#log.warn({ code: "TSGI3212", err: error, path: this.path }, "the control socket could not be removed");
     }
   }
 
@@ -296,9 +298,10 @@ export class ControlServer {
         return;
       }
       this.#watch = setInterval(() => void this.#checkFile(), watchIntervalMs).unref();
-      this.#log.warn({ path: this.path }, "the control socket was removed and is made again");
+      this.#log.warn({ code: "TSGI3213", path: this.path }, "the control socket was removed and is made again");
     } catch (error) {
-      this.#log.warn({ path: this.path, reason: messageOf(error) }, "the control socket is lost until a restart");
+      const fields = { code: "TSGI3214", path: this.path, reason: messageOf(error) };
+      this.#log.warn(fields, "the control socket is lost until a restart");
     }
   }
 
@@ -342,7 +345,7 @@ export class ControlServer {
       await replyUntilExit(response, { ok: true, whole, message });
       this.#settle(response);
     } catch (error) {
-      this.#log.error({ err: error, target }, "a control request failed");
+      this.#log.error({ code: "TSGI4101", err: error, target }, "a control request failed");
       reply(response, 500, { ok: false, message: messageOf(error) });
     }
   }

@@ -3,8 +3,10 @@
 import type { GroupConfig } from "../config/groups.ts";
 import { BootError } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
+import { prepareLogFile } from "../log/file.ts";
 import { groupIdOf, lookUp } from "../server/httpd/account.ts";
 import type { SocketAccess } from "../server/listen.ts";
+import type { Log } from "../spec.ts";
 import type { Target } from "../server/route.ts";
 import { withoutServiceVariables } from "./activation.ts";
 import type { WorkerConfig } from "./messages.ts";
@@ -63,6 +65,10 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     cacheDir: config.cacheDir,
     adapter: config.adapter,
     logLevel: config.logLevel,
+    logFile: config.logFile,
+    hasAccessLog: config.hasAccessLog,
+    errorPage: config.errorPage,
+    isDebug: config.isDebug,
     isMultiprocess: config.processes > 1,
     followsFiles,
     allow: config.allow,
@@ -113,4 +119,26 @@ export function policyOf(config: GroupConfig): Policy {
     memoryLimitBytes,
     inactivityTimeoutMs,
   };
+}
+
+/** How much later than its limit a worker may be replaced, so that not all are at once. */
+const jitter = 0.1;
+
+export function jittered(limit: number): number {
+  return limit === 0 ? 0 : Math.round(limit * (1 + jitter * Math.random()));
+}
+
+/** Makes the log file: the workers may not be allowed to. Throws BootError. */
+export function prepareLogFileOf({ logFile }: GroupConfig, runAs: RunAs | undefined): void {
+  if (logFile !== undefined) prepareLogFile(logFile, runAs);
+}
+
+/** Makes another one in the place of one that was moved away. */
+export function reopenLogFile(config: GroupConfig, runAs: RunAs | undefined, log: Log): void {
+  try {
+    prepareLogFileOf(config, runAs);
+  } catch (error) {
+    const fields = { code: "TSGI3218", group: config.name, err: error };
+    log.error(fields, "the log file could not be opened again: the open one goes on");
+  }
 }

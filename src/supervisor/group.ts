@@ -10,12 +10,22 @@ import type { Log } from "../spec.ts";
 import type { SocketAccess } from "../server/listen.ts";
 import { createPeerCheck } from "../server/listen.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
-import { Backoff, healthyMs } from "./backoff.ts";
+import { Backoff, healthyMs, isForBackoff } from "./backoff.ts";
 import { BootFailures } from "./boot-failures.ts";
 import { carryOut } from "./command.ts";
 import type { ReloadOutcome } from "./control.ts";
 import type { ExitCause } from "./exit-cause.ts";
-import { environmentOf, nodeFlagsOf, policyOf, runAsOf, socketAccessOf, workerConfigOf } from "./group-setup.ts";
+import {
+  environmentOf,
+  jittered,
+  nodeFlagsOf,
+  prepareLogFileOf,
+  reopenLogFile,
+  policyOf,
+  runAsOf,
+  socketAccessOf,
+  workerConfigOf,
+} from "./group-setup.ts";
 import { Intake } from "./intake.ts";
 import { Listener } from "./listener.ts";
 import type { FromWorker, WorkerConfig } from "./messages.ts";
@@ -45,22 +55,8 @@ const tickMs = 100;
 const gapMs = 500;
 /** How often files are looked at: the socket's, and those of a broken application, ms. */
 const lookMs = 1000;
-/** How much later than its limit a worker may be replaced, so that not all are at once. */
-const jitter = 0.1;
 
 let lastWorker = 0;
-
-function jittered(limit: number): number {
-  return limit === 0 ? 0 : Math.round(limit * (1 + jitter * Math.random()));
-}
-
-/** Whether the next worker has to wait for this end of one. */
-function isForBackoff(worker: WorkerHandle, cause: ExitCause["cause"], servedMs: number): boolean {
-  // Replaced as soon as they serve, workers would be replaced for ever: these pause as crashes do.
-  const isTooSoon = servedMs < healthyMs && (cause === "uncaught-error" || cause === "memory-limit");
-  // To block takes longer than any pause, and a kill from outside says nothing of the application.
-  return isTooSoon || (!worker.isExpected && cause !== "signal" && cause !== "blocked");
-}
 
 export class ProcessGroup {
   readonly name: string;
@@ -107,7 +103,7 @@ export class ProcessGroup {
       relief: this.#relief,
       workers: () => this.#workers.values(),
       isAllowed: createPeerCheck(config.allow, (address) =>
-        log.warn({ address }, "FastCGI peer refused: not listed by --allow"),
+        log.warn({ code: "TSGI1101", address }, "FastCGI peer refused: not listed by --allow"),
       ),
       log,
     });
@@ -119,6 +115,7 @@ export class ProcessGroup {
 
   /** Opens the socket. Throws BootError. */
   async open(): Promise<void> {
+    prepareLogFileOf(this.#options.config, this.#runAs);
     this.#listener = await Listener.open(this.#options.config.listen, this.#access, {
       log: this.#log,
       onConnection: this.#intake.accepted,
@@ -139,6 +136,12 @@ export class ProcessGroup {
   start(): void {
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     this.#step();
+  }
+
+  /** The log file has been moved away: makes a new one and has the workers open it. */
+  reopenLog(): void {
+    reopenLogFile(this.#options.config, this.#runAs, this.#log);
+    for (const worker of this.#workers.values()) worker.send({ type: "reopen-log" });
   }
 
   /** A new generation; settles when it serves or was given up. */
@@ -324,7 +327,8 @@ export class ProcessGroup {
   #drained(worker: WorkerHandle, isWhole: boolean): void {
     if (!isWhole) {
       this.#isWhole = false;
-      this.#log.warn({ group: this.name, worker: worker.pid }, "requests were cut off: they took too long to end");
+      const fields = { code: "TSGI3203", group: this.name, worker: worker.pid };
+      this.#log.warn(fields, "requests were cut off: they took too long to end");
     }
     worker.leave();
   }
@@ -348,9 +352,10 @@ export class ProcessGroup {
     if (worker.hasBooted) {
       const now = performance.now();
       const servedMs = now - (worker.servingSinceMs ?? now);
-      if (isForBackoff(worker, exit.cause, servedMs)) this.#backoff.crashed(now, servedMs, Math.random());
+      if (isForBackoff({ ...exit, isExpected: worker.isExpected, servedMs }))
+        this.#backoff.crashed(now, servedMs, Math.random());
       if (worker.isExpected) this.#log.info(fields, "the worker has ended");
-      else this.#log.error(fields, "the worker has ended: it will be replaced");
+      else this.#log.error({ code: "TSGI3204", ...fields }, "the worker has ended: it will be replaced");
     } else if (worker.generation === this.#reloads.wanted && worker.bootFailure === undefined) {
       this.#bootFailed(worker, `a worker could not start: ${exit.text}`, []);
     }
@@ -364,7 +369,7 @@ export class ProcessGroup {
     );
     if (this.#reloads.isUnderWay && !isServing) {
       this.#log.error(
-        { group: this.name, problem: message },
+        { code: "TSGI3205", group: this.name, problem: message },
         "the new generation could not start: the old one goes on serving",
       );
       this.#reloads.abandon(message);
@@ -372,7 +377,7 @@ export class ProcessGroup {
     }
     this.#settleStarted.reject(new BootError(message));
     if (this.#reloads.established > 0)
-      this.#log.error({ group: this.name, problem: message }, "a worker could not start");
+      this.#log.error({ code: "TSGI3206", group: this.name, problem: message }, "a worker could not start");
     this.#backoff.crashed(performance.now(), 0, Math.random());
   }
 

@@ -79,7 +79,7 @@ export class Intake {
     }
     if (mode === "refuse") relief.refuse();
     if (before !== "off" || listener.isAccepting) return;
-    log.warn("no worker takes connections: the supervisor does");
+    log.warn({ code: "TSGI3201" }, "no worker takes connections: the supervisor does");
     this.#acceptsSinceMs = performance.now();
     this.#silentSinceMs = silentSinceMs;
     void listener.accept();

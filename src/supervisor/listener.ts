@@ -63,7 +63,7 @@ export class Listener {
     try {
       await listenOnHandle(this.#server, handle);
     } catch (error) {
-      this.#log.error({ err: error }, "the supervisor cannot accept connections");
+      this.#log.error({ code: "TSGI3215", err: error }, "the supervisor cannot accept connections");
     }
   }
 
@@ -100,7 +100,9 @@ export class Listener {
 
   #watch(server: Server): void {
     server.on("connection", this.#onConnection);
-    server.on("error", (error) => this.#log.error({ reason: messageOf(error) }, "accepting connections failed"));
+    server.on("error", (error) =>
+      this.#log.error({ code: "TSGI3215", reason: messageOf(error) }, "accepting connections failed"),
+    );
   }
 }
 

@@ -19,6 +19,10 @@ export interface WorkerConfig {
   /** What kind of application it is, where its shape shall not decide. */
   readonly adapter: AdapterName | undefined;
   readonly logLevel: LogLevel;
+  readonly logFile: string | undefined;
+  readonly hasAccessLog: boolean;
+  readonly errorPage: string | undefined;
+  readonly isDebug: boolean;
   readonly isMultiprocess: boolean;
   /** Whether changed files are looked for, once a second. */
   readonly followsFiles: boolean;
@@ -49,6 +53,8 @@ export type ToWorker =
   | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined }
   /** Accept no more, end what runs within the deadline, then say "drained". */
   | { readonly type: "drain"; readonly deadlineMs: number; readonly handsOver: boolean }
+  /** Open the log file that has the name now. */
+  | { readonly type: "reopen-log" }
   /** Send the listening socket back. */
   | { readonly type: "lend" }
   /** All that was to be done is done: end. */

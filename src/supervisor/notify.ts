@@ -113,7 +113,7 @@ export class ServiceNotifier {
       const problem = await this.#run(socket, assignments());
       if (problem === undefined || this.#hasWarned) return;
       this.#hasWarned = true;
-      this.#options.log.warn({ reason: problem }, "the service manager cannot be notified");
+      this.#options.log.warn({ code: "TSGI3216", reason: problem }, "the service manager cannot be notified");
     });
     await this.#last;
   }

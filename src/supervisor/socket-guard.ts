@@ -23,16 +23,16 @@ export class SocketGuard {
     const state = this.#listener.fileState;
     const fields = { listen: formatListenAddress(this.#listener.address) };
     if (state === "replaced" && !this.#isReplaced) {
-      this.#log.error(fields, "something else is where the socket was: it is left alone");
+      this.#log.error({ code: "TSGI3207", ...fields }, "something else is where the socket was: it is left alone");
     }
     this.#isReplaced = state === "replaced";
     if (state !== "absent") return false;
     try {
       await this.#listener.reopen(this.#access);
-      this.#log.warn(fields, "the socket's file was gone: it has been made anew");
+      this.#log.warn({ code: "TSGI3208", ...fields }, "the socket's file was gone: it has been made anew");
       return true;
     } catch (error) {
-      this.#log.error({ ...fields, err: error }, "the socket's file is gone and cannot be made anew");
+      this.#log.error({ code: "TSGI3209", ...fields, err: error }, "the socket's file is gone and cannot be made anew");
       return false;
     }
   }

@@ -75,7 +75,10 @@ export class Supervisor implements Controlled {
     const [first] = failures;
     if (first !== undefined && failures.length === outcomes.length) throw first.error;
     for (const { group, error } of failures)
-      this.#log.error({ group, problem: error.message }, "a group could not start: it is tried again");
+      this.#log.error(
+        { code: "TSGI3206", group, problem: error.message },
+        "a group could not start: it is tried again",
+      );
     this.#watchTouchFile();
     void this.#notifier.ready();
     return this.#groups.map(({ address }) => formatListenAddress(address));
@@ -106,6 +109,11 @@ export class Supervisor implements Controlled {
       .map((each) => (outcomes.length === 1 ? each.message : `${each.group.name}: ${each.message}`))
       .join("; ");
     return { ok: failed.length === 0, message, generation: Math.max(...outcomes.map(({ generation }) => generation)) };
+  }
+
+  /** The log files have been moved away: makes new ones, and has the workers write there. */
+  reopenLogs(): void {
+    for (const group of this.#groups) group.reopenLog();
   }
 
   /** Lets running requests end; settles when the last one has. */

@@ -6,7 +6,7 @@
 import { Session } from "node:inspector";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import type { LogLevel } from "../log.ts";
-import { createLog } from "../log.ts";
+import { createLog, servingBase } from "../log.ts";
 import { originalPosition } from "./source-position.ts";
 
 interface WatchdogData {
@@ -15,6 +15,7 @@ interface WatchdogData {
   readonly orphanMs: number;
   readonly parent: number;
   readonly logLevel: LogLevel;
+  readonly logFile: string | undefined;
 }
 
 const checkMs = 250;
@@ -24,8 +25,9 @@ const maxFrames = 20;
 export function startWatchdog(options: {
   readonly deadlockTimeoutMs: number;
   readonly logLevel: LogLevel;
+  readonly logFile: string | undefined;
 }): () => void {
-  const { deadlockTimeoutMs, logLevel } = options;
+  const { deadlockTimeoutMs, logLevel, logFile } = options;
   const beat = new SharedArrayBuffer(4);
   const data: WatchdogData = {
     beat,
@@ -33,6 +35,7 @@ export function startWatchdog(options: {
     orphanMs: deadlockTimeoutMs === 0 ? defaultOrphanMs : deadlockTimeoutMs,
     parent: process.ppid,
     logLevel,
+    logFile,
   };
   const thread = new Worker(new URL(import.meta.url), {
     workerData: data,
@@ -81,7 +84,15 @@ function captureStack(then: (stack: readonly string[]) => void): void {
 }
 
 function watch(data: WatchdogData): void {
-  const log = createLog({ level: data.logLevel, isPretty: false });
+  const log = createLog({ level: data.logLevel, isPretty: false, file: data.logFile, base: servingBase() });
+  const tell = (fields: object, message: string): void => {
+    try {
+      log.reopen(); // it may have been moved away since the last line
+    } catch {
+      // The line goes to the file that is open, or to stderr.
+    }
+    log.error(fields, message);
+  };
   const counter = new Int32Array(data.beat);
   let last = -1;
   let since = performance.now();
@@ -99,10 +110,10 @@ function watch(data: WatchdogData): void {
     const blockedMs = Math.round(now - since);
     if (data.captureMs > 0 && blockedMs >= data.captureMs && !isCaptured) {
       isCaptured = true;
-      captureStack((stack) => log.error({ blockedMs, stack }, "the event loop is blocked"));
+      captureStack((stack) => tell({ code: "TSGI2102", blockedMs, stack }, "the event loop is blocked"));
     }
     if (blockedMs >= data.orphanMs && process.ppid !== data.parent) {
-      log.error({ blockedMs }, "blocked, and the supervisor is gone: this worker ends itself");
+      tell({ code: "TSGI3217", blockedMs }, "blocked, and the supervisor is gone: this worker ends itself");
       process.kill(process.pid, "SIGKILL");
     }
   }, checkMs);

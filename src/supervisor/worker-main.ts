@@ -4,13 +4,17 @@
 
 import type { SendHandle } from "node:child_process";
 import { messageOf } from "../errors.ts";
-import { createLog } from "../log.ts";
+import type { ProcessLog } from "../log.ts";
+import { createLog, reopenLog, servingBase } from "../log.ts";
+import { errorPagesOf } from "../server/error-pages.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
 import { become } from "./run-as.ts";
+import type { WorkerParts } from "./worker.ts";
 import { Worker } from "./worker.ts";
 
 let worker: Worker | undefined;
+let log: ProcessLog | undefined;
 
 function send(message: FromWorker, handle?: SocketHandle, done?: () => void): void {
   if (process.send === undefined || !process.connected) {
@@ -21,24 +25,28 @@ function send(message: FromWorker, handle?: SocketHandle, done?: () => void): vo
   process.send(message, handle as SendHandle | undefined, { keepOpen: true }, () => done?.());
 }
 
-/** The whole state of the process that the application will find. */
-function prepare(config: WorkerConfig): void {
+/** The whole state of the process that the application will find. Throws what keeps it from being so. */
+async function prepare(config: WorkerConfig): Promise<WorkerParts> {
   process.title = config.title;
   if (config.runAs !== undefined) become(config.runAs);
   if (config.umask !== undefined) process.umask(config.umask);
   if (config.home !== undefined) process.chdir(config.home);
+  const base = { ...servingBase(), group: config.group };
+  log = createLog({ level: config.logLevel, file: config.logFile, base });
+  log.reopen();
+  log.debug("the worker starts"); // loads the log while descriptors are to be had
+  return { log, errorPages: await errorPagesOf(config) };
 }
 
 async function boot(config: WorkerConfig): Promise<void> {
+  let parts: WorkerParts;
   try {
-    prepare(config);
+    parts = await prepare(config);
   } catch (error) {
     send({ type: "boot-failed", message: messageOf(error), files: [] });
     return;
   }
-  const log = createLog({ level: config.logLevel });
-  log.debug({ group: config.group }, "the worker starts"); // loads the log while descriptors are to be had
-  worker = new Worker(config, { send }, log);
+  worker = new Worker(config, { send }, parts);
   const { failed } = worker;
   process.on("uncaughtException", failed);
   await worker.boot();
@@ -46,6 +54,7 @@ async function boot(config: WorkerConfig): Promise<void> {
 
 process.on("message", (message: ToWorker, handle: unknown) => {
   if (message.type === "boot") void boot(message.config);
+  else if (message.type === "reopen-log") reopenLog(log);
   // eslint-disable-next-line unicorn/no-process-exit -- timers and pools of the application must not keep the process
   else if (message.type === "leave") process.exit(0);
   // eslint-disable-next-line typescript/no-unsafe-type-assertion -- only the supervisor is on the other end
@@ -54,6 +63,7 @@ process.on("message", (message: ToWorker, handle: unknown) => {
 
 // Signals of a terminal or a service manager are for the supervisor: it tells us what follows from them.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+process.on("SIGUSR1", () => reopenLog(log)); // without it Node would open its debugger
 
 process.once("disconnect", () => {
   // eslint-disable-next-line unicorn/no-process-exit -- an orphan must not stay

@@ -3,13 +3,17 @@
 // draws a breath (the pulse) as often as its event loop allows; it ends when the supervisor says so, or is gone. A drained
 // connection is given back, never closed while Apache may send on it.
 
-import { messageOf, systemCodeOf, TsgiError } from "../errors.ts";
+import { messageOf, messageWithCode, systemCodeOf, TsgiError } from "../errors.ts";
 import { sweepUploads } from "../forms/upload-folder.ts";
 import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
-import type { Log } from "../spec.ts";
+import type { ProcessLog } from "../log.ts";
+import { captureConsole } from "../log/console.ts";
+import { RequestScope } from "../log/scope.ts";
+import { accessLogTo } from "../server/access-log.ts";
 import { Background } from "../server/background.ts";
 import type { Engine } from "../server/engine.ts";
 import { createEngine } from "../server/engine.ts";
+import type { ErrorPages } from "../server/error-pages.ts";
 import { createPeerCheck } from "../server/listen.ts";
 import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts";
 import type { ReleasedConnection } from "../server/fastcgi-server.ts";
@@ -30,17 +34,25 @@ const pulseMs = 200;
 /** How old a look at the application's files may be, ms. */
 const checkIntervalMs = 1000;
 
+/** What a worker's process has made for it. */
+export interface WorkerParts {
+  readonly log: ProcessLog;
+  readonly errorPages: ErrorPages | undefined;
+}
+
 export class Worker {
   readonly #config: WorkerConfig;
   readonly #channel: Channel;
-  readonly #log: Log;
+  readonly #log: ProcessLog;
   readonly #router: Router;
   readonly #background: Background;
   readonly #server: Engine;
   #reported = "";
   #isFailing = false;
 
-  constructor(config: WorkerConfig, channel: Channel, log: Log) {
+  constructor(config: WorkerConfig, channel: Channel, { log, errorPages }: WorkerParts) {
+    const scope = new RequestScope({ isExclusive: false });
+    captureConsole(log, scope);
     this.#config = config;
     this.#channel = channel;
     this.#log = log;
@@ -64,10 +76,13 @@ export class Worker {
         isMultiprocess: config.isMultiprocess,
         isRunOnce: false,
         isLogApaches: false,
+        accessLog: config.hasAccessLog ? accessLogTo(log.access()) : undefined,
+        scope,
+        errorPages,
       },
       isBehindFcgid: false,
       isAllowed: createPeerCheck(config.allow, (address) =>
-        log.warn({ address }, "FastCGI peer refused: not listed by --allow"),
+        log.warn({ code: "TSGI1101", address }, "FastCGI peer refused: not listed by --allow"),
       ),
     });
   }
@@ -81,7 +96,7 @@ export class Worker {
     } catch (error) {
       const files = this.#router.watches.flatMap((watch) => [...watch.files.map(({ path }) => path), ...watch.absent]);
       const stack = error instanceof Error && error.cause instanceof Error ? error.cause.stack : undefined;
-      const message = error instanceof TsgiError || stack !== undefined ? messageOf(error) : describe(error);
+      const message = error instanceof TsgiError || stack !== undefined ? messageWithCode(error) : describe(error);
       this.#log.debug({ err: error }, "the application could not be loaded");
       this.#channel.send({ type: "boot-failed", message, files });
       return;
@@ -108,6 +123,7 @@ export class Worker {
         break;
       }
       case "boot":
+      case "reopen-log":
       case "leave":
         break; // the entry's part
     }
@@ -115,7 +131,8 @@ export class Worker {
 
   /** An error that nobody caught, outside any request as far as we can know: what is left of this process is in doubt. */
   readonly failed = (error: unknown): void => {
-    this.#log.error({ err: error }, "uncaught error outside a request: this worker will be replaced");
+    const fields = { code: "TSGI2101", err: error };
+    this.#log.error(fields, "uncaught error outside a request: this worker will be replaced");
     if (this.#isFailing) return;
     this.#isFailing = true;
     this.#channel.send({ type: "failing", message: describe(error) });
@@ -153,8 +170,8 @@ export class Worker {
   };
 
   #startPulse(): void {
-    const { deadlockTimeoutMs, logLevel } = this.#config;
-    const beat = startWatchdog({ deadlockTimeoutMs, logLevel });
+    const { deadlockTimeoutMs, logLevel, logFile } = this.#config;
+    const beat = startWatchdog({ deadlockTimeoutMs, logLevel, logFile });
     let dueMs = performance.now() + pulseMs;
     setInterval(() => {
       beat();

@@ -20,7 +20,6 @@ let problems: string[];
 
 beforeAll(async () => {
   workspace = await Workspace.open();
-  workspace.keepTemporary(/^tsgi-site-\d+\//u);
   const site = join(workspace.product.dir, "apache/site");
   server = await StartedServer.start(workspace, site, { asRoot: true, outlivesTest: true });
   browser = await startBrowser(workspace);

@@ -1,32 +1,22 @@
 // The sample site through start-server, in every mode: each page and form of its index does what it says.
-import { existsSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { HttpConnection, headerValues, type HttpReply } from "../harness/http.ts";
 import { descriptorsOf, processesOf, residentBytes } from "../harness/leftovers.ts";
-import { apacheAccount } from "../harness/machine.ts";
 import { StartedServer } from "../harness/server.ts";
 import { until } from "../harness/until.ts";
 import { Workspace } from "../harness/workspace.ts";
-
-/** Where the site's debug log goes where Apache starts the program: the environment has no TMPDIR of ours there. */
-const debugFolder = `/tmp/tsgi-site-${apacheAccount()?.uid ?? process.getuid?.() ?? 0}`;
-const hadDebugFolder = existsSync(debugFolder);
 
 let workspace: Workspace;
 let site: string;
 
 beforeAll(async () => {
   workspace = await Workspace.open();
-  workspace.keepTemporary(/^tsgi-site-\d+\//u);
   site = join(workspace.product.dir, "apache/site");
 }, 60_000);
 
-afterAll(async () => {
-  if (!hadDebugFolder) rmSync(debugFolder, { recursive: true, force: true });
-  await workspace.close();
-}, 60_000);
+afterAll(() => workspace.close(), 60_000);
 
 for (const mode of ["proxy_fcgi", "fcgid", "cgi"] as const) {
   describe(mode, () => {
@@ -217,7 +207,14 @@ for (const mode of ["proxy_fcgi", "fcgid", "cgi"] as const) {
         expect(reply.status, target).not.toBe(200);
         expect(reply.body.toString(), target).not.toMatch(/import |export /u);
       }
-      expect((await server.request("/debug.ts")).status).toBe(200);
+      const page = await server.text("/debug.ts");
+      const [, id] = /request id <code>(.*?)<\/code>/u.exec(page) ?? [];
+      expect(id).toBeDefined();
+      await until("the kept line in the log", () => {
+        const lines = server.program.stderr.split("\n").filter((line) => line.includes(`"request_id":"${id}"`));
+        return lines.some((line) => line.includes("this line is always kept"));
+      });
+      expect(server.program.stderr).not.toContain("this line is kept in develop mode");
     });
   });
 }
@@ -231,7 +228,7 @@ describe("a download of 1 GiB through Apache", () => {
     server = await StartedServer.start(workspace, site, { asRoot: true, outlivesTest: true });
     await server.text("/download.ts?mib=1");
     workers = processesOf(workspace.dir)
-      .filter(({ command }) => command.startsWith("tsgi: worker"))
+      .filter(({ command }) => command.startsWith("tsgi: "))
       .map(({ pid }) => pid);
   }, 60_000);
 

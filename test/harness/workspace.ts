@@ -18,7 +18,6 @@ export class Workspace {
   readonly #sockets = ownSockets();
   readonly #running: (Apache | Program)[] = [];
   readonly #expectedLog: RegExp[] = [];
-  readonly #kept: RegExp[] = [];
   #names = 0;
 
   private constructor(dir: string, product: ProductCopy) {
@@ -132,11 +131,6 @@ export class Workspace {
     this.#expectedLog.push(...patterns);
   }
 
-  /** Temporary files, relative to the folder for them, that an application keeps on purpose. */
-  keepTemporary(...patterns: RegExp[]): void {
-    this.#kept.push(...patterns);
-  }
-
   /** Stops everything; throws a list of what is left or was logged unexpectedly. */
   async close(): Promise<void> {
     const problems: string[] = [];
@@ -176,9 +170,7 @@ export class Workspace {
     }
     // mod_fcgid leaves the socket of a process that it killed in a folder of its own.
     await check("sockets", () => filesBelow(this.dir, isSocket).filter((name) => !/apache-\d+\/fcgid\//u.test(name)));
-    await check("temporary files", () =>
-      filesBelow(this.path("tmp"), () => true).filter((name) => !this.#kept.some((pattern) => pattern.test(name))),
-    );
+    await check("temporary files", () => filesBelow(this.path("tmp"), () => true));
     await check("open sockets of the test", () =>
       ownSockets() > this.#sockets ? [String(ownSockets() - this.#sockets)] : [],
     );

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 
 const src = fileURLToPath(new URL("../../src", import.meta.url));
 const contract = ["spec", "errors"];
-const pure = ["fastcgi", "gateway", "apache"];
+const pure = ["fastcgi", "gateway", "apache", "codes"];
 const inner = [...contract, ...pure, "config", "adapters", "loader", "forms", "log"];
 
 /** What a file, or every file of a folder, may import beside its own folder. */
@@ -15,6 +15,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   fastcgi: contract,
   gateway: contract,
+  codes: [],
   apache: contract, // and config/address.ts, which is pure
   log: contract,
   config: [...contract, ...pure, "log"], // and adapters/names.ts, which is a list
@@ -32,6 +33,7 @@ const nodeModules: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   fastcgi: [],
   gateway: ["node:stream"],
+  codes: [],
   apache: ["node:crypto"], // a hash is a computation
 };
 

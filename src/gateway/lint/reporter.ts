@@ -17,7 +17,7 @@ function logged(environ: Partial<Environ>): (violation: Violation) => void {
   return (violation) => {
     const text = describeViolation(violation);
     const { "tsgi.log": log, "wsgi.errors": errors } = environ;
-    if (typeof log?.warn === "function") log.warn({ rule: violation.rule }, text);
+    if (typeof log?.warn === "function") log.warn({ code: "TSGI2110", rule: violation.rule }, text);
     else errors?.write(`lint: ${text}\n`);
   };
 }

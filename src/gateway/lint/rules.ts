@@ -8,10 +8,13 @@ export type Side = "server" | "application";
 interface Rule {
   readonly side: Side;
   readonly reason: string;
+  /** Worth a word, though HTTP allows it or the gateway mends it: `tsgi check` does not fail for it. */
+  readonly isAdvice: boolean;
 }
 
-const server = (reason: string): Rule => ({ side: "server", reason });
-const application = (reason: string): Rule => ({ side: "application", reason });
+const server = (reason: string): Rule => ({ side: "server", reason, isAdvice: false });
+const application = (reason: string): Rule => ({ side: "application", reason, isAdvice: false });
+const advice = (reason: string): Rule => ({ side: "application", reason, isAdvice: true });
 
 export const rules = {
   "environ-prototype": server("names in it come from outside; a prototype would answer for names that nobody sent"),
@@ -51,10 +54,10 @@ export const rules = {
   "header-status": application("a Status header would replace the status, which is startResponse's first argument"),
   "header-repeated": application("it has one value; of several, Apache sends the last and other servers the first"),
   "content-length": application("clients and Apache find the end of the message by this number of bytes"),
-  "content-type": application("without it, Apache and browsers guess what the body is"),
-  "bodyless-header": application("204 and 304 have no body that this header could describe"),
+  "content-type": advice("without it, Apache and browsers guess what the body is"),
+  "bodyless-header": advice("204 and 304 have no body that this header could describe"),
   "bodyless-body": application("204 and 304 have no body: what is given never leaves"),
-  "location-status": application(
+  "location-status": advice(
     "with 200, Apache takes Location for a redirect inside itself, under CGI and mod_fcgid; redirects are 301 to 308",
   ),
   "start-once": application(
@@ -94,6 +97,7 @@ export interface Violation {
   /** What happened, with the value in question. */
   readonly problem: string;
   readonly reason: string;
+  readonly isAdvice: boolean;
   /** Method and target of the request: "GET /items?id=1". */
   readonly request: string;
 }
@@ -102,7 +106,7 @@ export interface Violation {
 export type Report = (rule: RuleName, problem: string) => void;
 
 /** The violation as a sentence for people. */
-export function describeViolation({ rule, side, problem, reason }: Violation): string {
+export function describeViolation({ rule, side, problem, reason }: Omit<Violation, "isAdvice" | "request">): string {
   const who = side === "server" ? "the server, or middleware," : "the application";
   return `${problem}: ${reason} [rule ${rule}, for ${who} to keep]`;
 }

@@ -29,10 +29,14 @@ export interface DaemonPlan {
   /** The server root. */
   readonly folder: string;
   readonly logLevel: LogLevel;
+  /** The page of failed requests, an absolute path. */
+  readonly errorPage?: string | undefined;
+  /** Whether failed requests of this machine are shown their sources. */
+  readonly isDebug?: boolean;
 }
 
 /** The command line of the daemon for a server root. */
-export function daemonCommand({ site, folder, logLevel }: DaemonPlan): string[] {
+export function daemonCommand({ site, folder, logLevel, errorPage, isDebug }: DaemonPlan): string[] {
   const { target } = site;
   const command = [
     process.execPath,
@@ -53,6 +57,8 @@ export function daemonCommand({ site, folder, logLevel }: DaemonPlan): string[] 
     "--reload",
   ];
   if (site.adapter !== undefined) command.push("--adapter", site.adapter);
+  if (errorPage !== undefined) command.push("--error-page", errorPage);
+  if (isDebug === true) command.push("--debug");
   if (target.kind === "application") command.push("--mount-point", site.mountPoint === "" ? "/" : site.mountPoint);
   return command;
 }
@@ -70,14 +76,15 @@ export function frontProgram(
   plan: DaemonPlan,
   mode: Exclude<ServerMode, "proxy_fcgi">,
 ): { name: string; text: string } {
-  const { site, folder, logLevel } = plan;
+  const { site, folder, logLevel, errorPage = "", isDebug } = plan;
   const program = mode === "fcgid" ? "tsgi-fcgid" : "tsgi-cgi";
   const words = programArguments(site, `${folder}/${serverRootNames.cache}`);
   const name = `${serverRootNames.programs}/${mode === "fcgid" ? "app.fcgi" : "app.cgi"}`;
   const text = [
     "#!/bin/sh",
     `PATH=${shellWord(dirname(process.execPath))}:$PATH TSGI_LOG_LEVEL=${logLevel}`,
-    "export PATH TSGI_LOG_LEVEL",
+    `TSGI_ERROR_PAGE=${shellWord(errorPage)} TSGI_DEBUG=${isDebug === true ? "on" : "off"}`,
+    "export PATH TSGI_LOG_LEVEL TSGI_ERROR_PAGE TSGI_DEBUG",
     `cd ${shellWord(workingFolder(site))} || exit 1`,
     `exec ${[resolve(programsDir, program), ...words].map(shellWord).join(" ")}`,
     "",

@@ -40,6 +40,9 @@ export interface PrivateServer {
   readonly host: string;
   readonly logLevel: LogLevel;
   readonly hasAccessLog: boolean;
+  /** An absolute path. */
+  readonly errorPage?: string | undefined;
+  readonly isDebug?: boolean;
   /** Our own programs: Apache's user must be able to read them. */
   readonly programFiles: readonly string[];
   /** The folder to use and keep; undefined makes one in the system's folder for temporary files. */
@@ -124,7 +127,8 @@ export class ServerRoot {
     const root = (folder: string): ServerRoot => new ServerRoot(server, httpd, account, folder);
     root("/").#modules(); // before anything is written: a missing module is found here
     const { target, documentRoot } = server.site;
-    const served = [target.kind === "application" ? target.file : target.root, documentRoot ?? []].flat();
+    const script = target.kind === "application" ? target.file : target.root;
+    const served = [script, documentRoot ?? [], server.errorPage ?? []].flat();
     requireReach([...served, ...server.programFiles], account);
     const folder =
       server.folder === undefined ? realpathSync(mkdtempSync(join(tmpdir(), "tsgi-"))) : useFolder(server.folder);

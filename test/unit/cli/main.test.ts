@@ -19,6 +19,7 @@ const commands = [
   "config",
   "check",
   "request",
+  "explain",
 ];
 
 let base = "";
@@ -44,6 +45,9 @@ beforeAll(() => {
     "export const application = (environ, startResponse) => {",
     '  startResponse("204 No Content", [["Content-Type", "text/plain"]]); return "abc";',
     "};",
+  ]);
+  write("untyped.ts", [
+    'export const application = (environ, startResponse) => { startResponse("200", []); return "x"; };',
   ]);
   write("none.ts", ["export const other = 1;"]);
   write("broken.ts", ["export const application = () => {"]);
@@ -144,7 +148,9 @@ test.each<[string[], RegExp]>([
 ])("%j fails: one line and exit code 1", async (args, line) => {
   const { code, stdout, stderr } = await tsgi(args);
   expect([code, stdout]).toEqual([1, ""]);
-  expect(stderr.trimEnd()).toMatch(line);
+  const [, message = "", errorCode] = /^(.*) \[(TSGI\d{4})\]\n$/.exec(stderr) ?? [];
+  expect(message).toMatch(line);
+  expect((await tsgi(["explain", errorCode ?? ""])).stdout).toContain(`${errorCode}: `);
 });
 
 test("every wrong setting has its line, with where it came from", async () => {
@@ -177,7 +183,7 @@ describe("check runs a request with the contract checked", () => {
     expect(code).toBe(1);
     expect(stdout.replace(found, "").split("\n")).toEqual([
       "GET /x?y=1 answered 204 No Content with 0 bytes",
-      expect.stringMatching(/^broken rule: there is a content-type header with 204: .+ \[rule bodyless-header, .+\]$/),
+      expect.stringMatching(/^advice: there is a content-type header with 204: .+ \[rule bodyless-header, .+\]$/),
       expect.stringMatching(/^broken rule: there is a body with status 204: .+ \[rule bodyless-body, .+\]$/),
       "",
     ]);
@@ -189,7 +195,15 @@ describe("check runs a request with the contract checked", () => {
     expect(thrown.stdout).toMatch(/GET \/ answered 500 .*\nfailed: Error: boom\n +at .*throws\.ts:1:/);
     const half = await tsgi(["check", "half.ts"]);
     expect(half.code).toBe(1);
-    expect(half.stdout).toMatch(/GET \/ answered 200 OK with 4 bytes, and broke off\nbroken rule: .*Content-Type/);
+    expect(half.stdout).toMatch(/GET \/ answered 200 OK with 4 bytes, and broke off\nadvice: .*Content-Type/);
+  });
+
+  test("advice alone is no failure", async () => {
+    const { code, stdout } = await tsgi(["check", "untyped.ts"]);
+    expect(code).toBe(0);
+    expect(stdout.replace(found, "")).toMatch(
+      /^GET \/ answered 200 OK with 1 bytes: no rule of the contract is broken\nadvice: .* \[rule content-type, .*\]\n$/,
+    );
   });
 
   test("--no-request only loads it, and --url has to be one", async () => {
@@ -309,10 +323,13 @@ describe("daemon", () => {
   test("only root can become another user, and the user must exist", async () => {
     const listen = ["--listen", "tcp:127.0.0.1:0"];
     const unknown = await tsgi(["daemon", "echo.ts", ...listen, "--user", "no-such-user-here"]);
-    expect(unknown).toMatchObject({ code: 1, stderr: 'tsgi: --user: there is no user "no-such-user-here"\n' });
+    expect(unknown).toMatchObject({
+      code: 1,
+      stderr: 'tsgi: --user: there is no user "no-such-user-here" [TSGI3102]\n',
+    });
     if (process.getuid?.() === 0) return;
     const other = await tsgi(["daemon", "echo.ts", ...listen, "--user", "root"]);
-    expect(other).toMatchObject({ code: 1, stderr: "tsgi: --user: only root can become another user\n" });
+    expect(other).toMatchObject({ code: 1, stderr: "tsgi: --user: only root can become another user [TSGI3102]\n" });
   });
 });
 

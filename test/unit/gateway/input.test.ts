@@ -425,6 +425,14 @@ describe("the end of the request", () => {
     await expect(input[Symbol.asyncIterator]().next()).rejects.toThrow(RequestOverError);
   });
 
+  test("also when the rest of the body came only then, and was dropped", async () => {
+    const input = new RequestInput(new Producer(), 5);
+    input.close();
+    input.push(Buffer.from("late"));
+    input.end();
+    await expect(input.read()).rejects.toThrow(RequestOverError);
+  });
+
   test("also when the body had come whole", async () => {
     const input = bodyOf(["abc"], 3);
     input.close();

@@ -447,6 +447,11 @@ test("every rule has a case here, and a reason of its own", () => {
   for (const { reason } of Object.values(rules)) expect(reason).toMatch(/^\S+(?: \S+){5}/u);
 });
 
+test("advice is what HTTP allows or the gateway mends, and nothing else", () => {
+  const advice = Object.entries(rules).filter(([, { isAdvice }]) => isAdvice);
+  expect(advice.map(([rule]) => rule)).toEqual(["content-type", "bodyless-header", "location-status"]);
+});
+
 describe("an application that keeps the rules", () => {
   const kept: ReadonlyArray<readonly [what: string, application: Application]> = [
     ["a string", sync],
@@ -595,7 +600,7 @@ describe("where violations go", () => {
     environ["tsgi.log"] = { ...environ["tsgi.log"], warn: (...line: unknown[]) => lines.push(line) };
     void lint(wrong)(environ, () => async () => {});
     expect(lines).toEqual([
-      [{ rule: "content-type" }, expect.stringMatching(/no Content-Type: .*\[rule content-type/u)],
+      [{ code: "TSGI2110", rule: "content-type" }, expect.stringMatching(/no Content-Type: .*\[rule content-type/u)],
     ]);
   });
 

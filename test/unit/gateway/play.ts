@@ -91,7 +91,7 @@ export function play(application: Application, options: PlayOptions = {}): Playe
     isAuthorizer: options.isAuthorizer ?? false,
     observer: {
       failed: (error, wasHeadSent) => played.failures.push({ error, wasHeadSent }),
-      warned: (message, error) => played.warnings.push({ message, error }),
+      warned: ({ message, error }) => void played.warnings.push({ message, error }),
       closing: (closing) => played.closings.push(closing),
       ended: () => {
         played.endCount += 1;

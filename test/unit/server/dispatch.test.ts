@@ -6,9 +6,13 @@ import {
   RequestTimeoutError,
   StoppingError,
 } from "../../../src/errors.ts";
+import { errorPage, pageFromTemplate } from "../../../src/gateway/error-page.ts";
+import { RequestScope } from "../../../src/log/scope.ts";
+import type { EndedRequest } from "../../../src/server/access-log.ts";
 import { Background } from "../../../src/server/background.ts";
 import type { Dispatched, Incoming, Service } from "../../../src/server/dispatch.ts";
 import { dispatch } from "../../../src/server/dispatch.ts";
+import type { ErrorPages } from "../../../src/server/error-pages.ts";
 import type { Route } from "../../../src/server/route.ts";
 import type { Application, Environ } from "../../../src/spec.ts";
 import { until } from "../../harness/until.ts";
@@ -69,7 +73,7 @@ function start(route: Application | (() => Route), options: Options & { readonly
       variables: variablesOf({ REQUEST_METHOD: "GET", REQUEST_URI: "/a", ...options.variables }),
       sink,
       flow: { pause() {}, resume() {} },
-      emitError: (line) => errorLines.push(line),
+      emitError: (line) => errorLines.push(line) > 0,
       isAuthorizer: false,
       onEnd: () => {
         state.ends += 1;
@@ -153,7 +157,7 @@ describe("a failure", () => {
   test("is told to both logs under the request's id, which the client sees too", () => {
     const { sink, log, errorLines } = start(fail, { variables: { UNIQUE_ID: "id-7" } });
     expect(sink.body).toContain("id-7");
-    expect(errorLines).toEqual(["tsgi: TypeError: oops [request id-7]"]);
+    expect(errorLines).toEqual(["tsgi: TypeError: oops [TSGI2107] [request id-7]"]);
     expect(log.lines).toMatchObject([
       { level: "error", fields: { request_id: "id-7", method: "GET", path: "/a", script: "/srv/app.ts" } },
     ]);
@@ -176,7 +180,7 @@ describe("a failure", () => {
     const { errorLines } = start(() => {
       throw new Error("one\ntwo");
     });
-    expect(errorLines.join("\n")).toMatch(/one\ntwo \[request /);
+    expect(errorLines.join("\n")).toMatch(/one\ntwo \[TSGI2107\] \[request /);
   });
 
   test.each([undefined, null, Symbol("x"), Object.create(null), { toString: () => expect.unreachable() }])(
@@ -294,4 +298,145 @@ test("tsgi.wait_until work is waited for by whoever ends the process", async () 
   finish();
   await idle;
   expect(isIdle).toBe(true);
+});
+
+describe("wsgi.errors", () => {
+  const writing: Application = (environ, startResponse) => {
+    environ["wsgi.errors"].write("one\ntwo: Cookie: s3cr3t\n");
+    startResponse("200 OK", []);
+    return "x";
+  };
+
+  test("goes line by line to Apache's error log and to ours, where it has the request's id and script", () => {
+    const { log, errorLines } = start(writing, { variables: { UNIQUE_ID: "id-7" } });
+    expect(errorLines).toEqual(["one", "two: Cookie: s3cr3t"]);
+    const fields = { request_id: "id-7", script: "/srv/app.ts", source: "wsgi.errors" };
+    expect(log.lines).toEqual([
+      { level: "warn", message: "one", fields },
+      { level: "warn", message: "two: Cookie: [redacted]", fields },
+    ]);
+  });
+
+  test("goes once where our log is Apache's", () => {
+    const { log, errorLines } = start(writing, { service: { isLogApaches: true } });
+    expect([log.lines.length, errorLines.length]).toEqual([0, 2]);
+  });
+
+  test("goes to ours where there is no Apache", () => {
+    const { log } = start(writing, { service: { isLogApaches: true }, incoming: { emitError: () => false } });
+    expect(log.lines.map(({ message }) => message)).toEqual(["one", "two: Cookie: [redacted]"]);
+  });
+});
+
+describe("the access log", () => {
+  const entriesOf = (application: Application, more: Options = {}) => {
+    const entries: EndedRequest[] = [];
+    const service = { ...more.service, accessLog: (request: EndedRequest) => void entries.push(request) };
+    return { entries, ...start(application, { ...more, service }) };
+  };
+
+  test("has one line for a request: what was asked, and what became of it", () => {
+    const { entries } = entriesOf(hello, { variables: { UNIQUE_ID: "id-7", REMOTE_ADDR: "192.0.2.1" } });
+    expect(entries).toEqual([
+      {
+        request_id: "id-7",
+        method: "GET",
+        path: "/a",
+        script: "/srv/app.ts",
+        remote: "192.0.2.1",
+        status: 200,
+        bytes: 5,
+        applicationMs: expect.any(Number) as number,
+        outcome: "complete",
+      },
+    ]);
+  });
+
+  test("counts the application's time until its last byte", async () => {
+    const { entries } = entriesOf(async (_, startResponse) => {
+      startResponse("200 OK", []);
+      await new Promise((resolve) => {
+        setTimeout(resolve, 30);
+      });
+      return "x";
+    });
+    await until("the line", () => entries.length === 1);
+    expect(entries[0]?.applicationMs).toBeGreaterThan(20);
+  });
+
+  test("tells a response that broke off from one that nobody waited for", async () => {
+    const broken = entriesOf(function* (_, startResponse) {
+      startResponse("200 OK", []);
+      yield "half";
+      throw new Error("oops");
+    });
+    await until("the line", () => broken.entries.length === 1);
+    expect(broken.entries).toMatchObject([{ status: 200, bytes: 4, outcome: "broken" }]);
+    const aborted = entriesOf(async (environ) => {
+      await new Promise((_, reject) => {
+        environ["tsgi.signal"].addEventListener("abort", () => reject(new Error("gone")));
+      });
+      return "";
+    });
+    aborted.exchange.abort(new ClientGoneError());
+    await until("the line", () => aborted.entries.length === 1);
+    expect(aborted.entries).toMatchObject([{ status: 0, bytes: 0, outcome: "aborted" }]);
+  });
+
+  test("has requests that never reached an application, and failures with their status", () => {
+    const missing = entriesOf(hello, {
+      service: {
+        router: {
+          route: () => {
+            throw new LoadError("not-found", "x");
+          },
+        },
+      },
+    });
+    expect(missing.entries).toMatchObject([{ status: 404, applicationMs: 0, outcome: "complete", script: "" }]);
+  });
+});
+
+test("a console in a request is its request's, until the end of it", () => {
+  const scope = new RequestScope({ isExclusive: true });
+  const found: unknown[] = [];
+  const { log, ends } = start(
+    (environ, startResponse) => {
+      found.push(scope.find()?.log === environ["tsgi.log"]);
+      return hello(environ, startResponse);
+    },
+    { service: { scope } },
+  );
+  expect([found, ends, scope.find(), log.lines]).toEqual([[true], 1, undefined, []]);
+});
+
+test("work that goes on after the response is logged under its request when it fails", async () => {
+  const { log } = start(
+    (environ, startResponse) => {
+      environ["tsgi.wait_until"](Promise.reject(new Error("late")));
+      return hello(environ, startResponse);
+    },
+    { variables: { UNIQUE_ID: "id-7" } },
+  );
+  await until("the line", () => log.lines.length === 1);
+  expect(log.lines).toMatchObject([{ fields: { request_id: "id-7", script: "/srv/app.ts", code: "TSGI2108" } }]);
+});
+
+test("a page of another kind is sent in the place of ours, and not for what it has none", () => {
+  const errorPages: ErrorPages = ({ error, requestId, script }) =>
+    error instanceof TypeError ? pageFromTemplate(`${script} {{request_id}}`, 500, requestId) : undefined;
+  const variables = { UNIQUE_ID: "id-7" };
+  const own = start(
+    () => {
+      throw new TypeError("x");
+    },
+    { variables, service: { errorPages } },
+  );
+  const plain = start(
+    () => {
+      throw new Error("x");
+    },
+    { variables, service: { errorPages } },
+  );
+  expect([own.sink.body, plain.sink.body]).toEqual(["/srv/app.ts id-7", errorPage(500, "id-7").body]);
 });

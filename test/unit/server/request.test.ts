@@ -104,7 +104,9 @@ describe("wsgi.errors", () => {
       await turn();
     }
     await peer.ended(); // throws for any record after END_REQUEST
-    expect(served?.log.lines.filter(({ fields }) => fields["line"] === "too late")).toHaveLength(3);
+    const late = served?.log.lines.filter(({ message }) => message === "too late");
+    expect(late).toHaveLength(3);
+    expect(late?.[0]?.fields).toMatchObject({ source: "wsgi.errors", code: "TSGI2103" });
   });
 });
 

@@ -2,9 +2,6 @@ import { describe, expect, test } from "vitest";
 import { application } from "../../../apache/site/product.ts";
 import { runDirect } from "../../../src/server/direct.ts";
 import type { DirectReply } from "../../../src/server/direct.ts";
-import { usePrivateTemp } from "./private-temp.ts";
-
-usePrivateTemp();
 
 function request(method: string, url: string, type?: string, body?: string): Promise<DirectReply> {
   return runDirect(application, {

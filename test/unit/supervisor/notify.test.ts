@@ -108,7 +108,7 @@ describe("a helper", () => {
       {
         level: "warn",
         message: "the service manager cannot be notified",
-        fields: { reason: "spawn systemd-notify ENOENT" },
+        fields: { code: "TSGI3216", reason: "spawn systemd-notify ENOENT" },
       },
     ]);
   });
@@ -116,7 +116,7 @@ describe("a helper", () => {
   test("that fails is a warning with what it said", async () => {
     install("echo 'no such socket' >&2; exit 3");
     await notifier().ready();
-    expect(log.lines[0]?.fields).toEqual({ reason: "systemd-notify ended with 3: no such socket" });
+    expect(log.lines[0]?.fields).toMatchObject({ reason: "systemd-notify ended with 3: no such socket" });
   });
 
   test("that hangs is ended at its deadline, and the next message goes out", async () => {
@@ -125,7 +125,7 @@ describe("a helper", () => {
     const service = new ServiceNotifier({ env, log, pid: 4711, deadlineMs: 200 });
     await service.ready();
     await service.stopping();
-    expect(log.lines.map(({ fields }) => fields)).toEqual([{ reason: "systemd-notify took longer than 200 ms" }]);
+    expect(log.lines.map(({ fields }) => fields)).toMatchObject([{ reason: "systemd-notify took longer than 200 ms" }]);
     expect(recorded()).toContain("STOPPING=1");
   });
 
