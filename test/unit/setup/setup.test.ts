@@ -97,10 +97,14 @@ test.each([
 
 test("an argument that it does not know is wrong usage", async () => {
   const ran = await setup(["--for-test"]);
-  expect(ran).toEqual({ code: 2, stdout: "", stderr: "bin/setup: --for-test: the only argument is --for-tests\n" });
+  expect(ran).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: "bin/setup: --for-test: the arguments are --for-tests and --bench\n",
+  });
 });
 
-describe("Chromium, on a machine that has none", () => {
+describe("a machine that has next to nothing", () => {
   /** A PATH with the few tools of the script, and none of this machine's browsers. */
   async function bareMachine(aptGet: string | undefined): Promise<string> {
     const bare = join(folder, "bare");
@@ -120,7 +124,7 @@ describe("Chromium, on a machine that has none", () => {
   const installing =
     'echo "$@" >> apt-calls; [ "$1" = update ] || { echo "#!/bin/sh" > bare/chromium; chmod 755 bare/chromium; }';
 
-  test("is installed for tests, once", async () => {
+  test("gets Chromium for tests, once", async () => {
     const path = await bareMachine(installing);
     expect(await setup(["--for-tests"], path)).toEqual({
       code: 0,
@@ -133,13 +137,13 @@ describe("Chromium, on a machine that has none", () => {
     expect(await setup(["--for-tests"], path)).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
-  test("is nothing that a run without tests needs", async () => {
+  test("gets no Chromium for a run without tests", async () => {
     const path = await bareMachine(installing);
     expect(await setup([], path)).toEqual({ code: 0, stdout: "", stderr: "" });
     expect(existsSync(join(folder, "apt-calls"))).toBe(false);
   });
 
-  test("is asked for where nothing can install it, after everything else was installed", async () => {
+  test("that nothing can be installed on is told to get Chromium, after everything else was installed", async () => {
     const path = await bareMachine(undefined);
     await rm(join(folder, "node_modules"), { recursive: true });
     const ran = await setup(["--for-tests"], path);
@@ -150,7 +154,25 @@ describe("Chromium, on a machine that has none", () => {
     });
   });
 
-  test("that cannot be installed is a failure with what apt-get said", async () => {
+  test("gets what the benchmark compares with, in one call", async () => {
+    const path = await bareMachine('echo "$@" >> apt-calls');
+    const ran = await setup(["--bench"], path);
+    expect([ran.code, ran.stderr]).toEqual([0, ""]);
+    const [update, install, ...more] = (await readFile(join(folder, "apt-calls"), "utf8")).trimEnd().split("\n");
+    expect(update).toBe("update");
+    expect(install).toMatch(/^install -y --no-install-recommends wrk gcc libc6-dev perl python3\b/u);
+    expect(more).toEqual([]);
+  });
+
+  test("gets the rest of it where one package cannot be had; the next run tries again", async () => {
+    const path = await bareMachine('case "$*" in *wrk*) echo "no wrk"; exit 100 ;; esac; echo "$@" >> apt-calls');
+    const ran = await setup(["--bench"], path);
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toContain("bin/setup: apt-get could not install wrk; the benchmark goes on without it\n");
+    expect(await readFile(join(folder, "apt-calls"), "utf8")).toContain("install -y --no-install-recommends gcc\n");
+  });
+
+  test("where Chromium cannot be installed fails with what apt-get said", async () => {
     const path = await bareMachine('[ "$1" = update ] || { echo "no such package"; exit 100; }');
     const ran = await setup(["--for-tests"], path);
     expect([ran.code, ran.stderr]).toEqual([
