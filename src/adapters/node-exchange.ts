@@ -308,9 +308,12 @@ export class NodeExchange implements SocketOutlet {
     void this.#write?.(data.length === 0 ? headOnly : data).then(() => settled(), settled);
   }
 
-  /** The application breaks off what it has begun: the client gets that much, so that it can see that it is not complete. */
+  /**
+   * The application breaks off what it has begun: the client gets that much, so that it can see that it is not complete.
+   * A head without a byte after it stays here, as on node:http: behind Apache a page says more than an empty response.
+   */
   #sendUnfinished(): void {
-    if (this.#headText === undefined || this.#head !== undefined) return;
+    if (this.#headText === undefined || this.#head !== undefined || this.#pieces.length === 0) return;
     try {
       this.#startOnce();
       const data = this.#takePieces();
