@@ -55,7 +55,7 @@ const stderrFd = 2;
 
 /** pino has no formatter for the fields of a child; children inherit this from their logger. */
 function withCleanChildren(logger: Logger): Logger {
-  // eslint-disable-next-line typescript/unbound-method -- it is called with the `this` of whichever logger has a child
+  // eslint-disable-next-line typescript/unbound-method -- it is called on whichever logger makes a child
   const { child } = logger;
   logger.child = function cleanChild(this: Logger, fields: object, childOptions?: object) {
     return child.call(this, redactFields({ ...fields }), childOptions);

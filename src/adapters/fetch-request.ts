@@ -5,11 +5,11 @@
 import { InputFormatError } from "../errors.ts";
 import type { Environ } from "../spec.ts";
 import { rawHeadersOf } from "./node-headers.ts";
-import { requestTargetOf } from "./request-target.ts";
+import { escapeBytes, requestTargetOf } from "./request-target.ts";
 
 /** The URL as the client sees it. Throws InputFormatError (400) for a Host header that is no host. */
 function urlOf(environ: Environ): URL {
-  const { originalUrl } = requestTargetOf(environ);
+  const originalUrl = escapeBytes(requestTargetOf(environ).originalUrl);
   if (/^https?:\/\//i.test(originalUrl)) return parse(originalUrl);
   const scheme = environ["wsgi.url_scheme"];
   const usualPort = scheme === "https" ? "443" : "80";

@@ -13,7 +13,7 @@ const parameterList =
   /^(?:async\s+)?(?:function\b[^(]*)?\(([^)]*)\)|^(?:async\s+)?([\w$]+)\s*=>|^(?:async\s+)?\[?[\w$.]+\]?\s*\(([^)]*)\)/;
 
 /** The names of a function's parameters, as far as its text shows them; "" for one that is taken apart. */
-function parameterNames(value: AnyFunction): readonly string[] {
+export function parameterNames(value: AnyFunction): readonly string[] {
   const [, inBrackets, alone, ofMethod] = parameterList.exec(Function.prototype.toString.call(value)) ?? [];
   const list = (inBrackets ?? alone ?? ofMethod ?? "").trim();
   return list === "" ? [] : list.split(",").map((part) => /^\s*([\w$]*)/.exec(part)?.[1] ?? "");
@@ -21,10 +21,9 @@ function parameterNames(value: AnyFunction): readonly string[] {
 
 function kindByNames(value: AnyFunction): FunctionKind | undefined {
   const [first = "", second = ""] = parameterNames(value);
-  if (value.name === "application" || /^_*env(?:iron)?$/i.test(first) || /^_*start(?:_?response)?$/i.test(second)) {
-    return "wsgi";
-  }
+  if (/^_*env(?:iron)?$/i.test(first) || /^_*start(?:_?response)?$/i.test(second)) return "wsgi";
   if (/^_*res(?:ponse)?$/i.test(second)) return "node";
+  if (value.name === "application") return "wsgi";
   if (second !== "" && /^_*req(?:uest)?$/i.test(first))
     return /^_*(?:env|ctx|context)/i.test(second) ? "fetch" : "node";
   return undefined;

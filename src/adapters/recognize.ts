@@ -51,7 +51,7 @@ export function adapterOf(value: unknown, otherwise?: FunctionKind): AdapterName
   if (typeof value !== "function") return undefined;
   if (hasFunction(value, "handle")) {
     if (hasFunction(value, "set")) return "express";
-    if (Array.isArray(value["stack"])) return "connect";
+    if (Array.isArray(value["stack"])) return hasFunction(value, "listen") ? "connect" : "node"; // a router alone
   }
   return kindOfFunction(value, otherwise);
 }

@@ -18,6 +18,11 @@ function escapeByte(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }
 
+/** A raw target whose bytes beyond ASCII are escaped: URL would take them for characters. */
+export function escapeBytes(target: string): string {
+  return target.replace(/[\x80-\xff]/g, escapeByte);
+}
+
 /** A decoded path, bytes as latin-1, as it stands in a URL. */
 function encodePath(path: string): string {
   return path.replace(unsafe, escapeByte);

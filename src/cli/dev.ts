@@ -25,7 +25,7 @@ async function run(app: string, command: Command): Promise<number> {
   const target = siteTarget(app, undefined);
   const stop = new StopRequest();
   const log = createLog({ level: config.logLevel, isPretty: true, base: servingBase() });
-  const scope = new RequestScope({ isExclusive: false });
+  const scope = new RequestScope({ isExclusive: false, isFollowing: true });
   captureConsole(log, scope);
   process.on("uncaughtException", (error) =>
     log.error({ code: "TSGI2101", err: error }, "uncaught error outside a request"),

@@ -22,6 +22,7 @@ export interface EnvironParts {
   readonly mount: MountHints;
   /** Used where Apache gives none. */
   readonly requestId: string;
+  readonly waitUntil: (work: Promise<unknown>) => void;
   readonly lazy: LazyParts;
 }
 
@@ -35,7 +36,6 @@ export interface LazyParts {
   atEnd(work: EndWork): void;
   /** Calls back when the request is given up, by the client or by us; at once when it has been. */
   gone?(callback: () => void): void;
-  waitUntil(): (work: Promise<unknown>) => void;
 }
 
 /** What has to be done when a request has ended, however it did. A rejection is logged. */
@@ -151,7 +151,6 @@ function lazyProperty(name: string, make: (parts: LazyParts) => unknown): Proper
 
 const lazySignal = lazyProperty("tsgi.signal", (parts) => parts.signal());
 const lazyLog = lazyProperty("tsgi.log", (parts) => parts.log());
-const lazyWaitUntil = lazyProperty("tsgi.wait_until", (parts) => parts.waitUntil());
 
 /**
  * Calls back when the request is given up: what `tsgi.signal` tells, without the 4 microseconds that an AbortController takes.
@@ -183,11 +182,11 @@ export function createEnviron(variables: Variables, parts: EnvironParts): Enviro
   environ["wsgi.run_once"] = parts.isRunOnce;
   environ["tsgi.request_id"] = requestIdOf(variables, parts.requestId);
   environ["tsgi.transport"] = parts.transport;
+  environ["tsgi.wait_until"] = parts.waitUntil;
   environ["tsgi.script"] = parts.script;
   Object.defineProperty(environ, lazyParts, { value: parts.lazy, enumerable: true });
   Object.defineProperty(environ, "tsgi.signal", lazySignal);
   Object.defineProperty(environ, "tsgi.log", lazyLog);
-  Object.defineProperty(environ, "tsgi.wait_until", lazyWaitUntil);
   return environ;
 }
 

@@ -65,6 +65,11 @@ export async function adaptServer(server: Server): Promise<FoundApplication> {
   return { application: fromCapturedServer(server), adapter: "server", exportName: undefined };
 }
 
+/** Whether the script exports anything at all. */
+export function hasExports({ namespace, moduleFormat }: Pick<RunScript, "namespace" | "moduleFormat">): boolean {
+  return moduleFormat === "esm" ? Object.keys(namespace).length > 0 : isNoEmptyObject(namespace["default"]);
+}
+
 /** Why there is no application. */
 export function noApplication({ file, namespace, moduleFormat, exportName }: RunScript): LoadError {
   const name = exportName ?? "application";

@@ -6,8 +6,12 @@ import type { Server } from "node:http";
 import type { ListenCapture } from "../adapters/listen-capture.ts";
 
 const pollMs = 20;
-/** This many looks in a row without anything to wait for are enough. */
+/**
+ * This many looks in a row without anything to wait for are enough: for a script that exports something, and for one that
+ * exports nothing, which is more likely a server. Counting may miss what a script waits for.
+ */
 const idleLooks = 3;
+const idleLooksWithoutExports = 50;
 
 /** What keeps the process from ending, counted by kind. */
 export function resourcesInUse(): ReadonlyMap<string, number> {
@@ -25,15 +29,20 @@ export interface WaitLimits {
   /** By performance.now(). */
   readonly deadline: number;
   readonly resourcesBefore: ReadonlyMap<string, number>;
+  readonly hasExports: boolean;
 }
 
-/** The server; undefined when the script has nothing left to do, or the deadline has passed. */
+/**
+ * The server, which has been told by then that it listens; undefined when the script has nothing left to do, or the deadline
+ * has passed.
+ */
 export async function awaitListen(capture: ListenCapture, limits: WaitLimits): Promise<Server | undefined> {
-  for (let idle = 0; idle < idleLooks && performance.now() < limits.deadline;) {
-    if (capture.server !== undefined) return capture.server;
+  const enough = limits.hasExports ? idleLooks : idleLooksWithoutExports;
+  for (let idle = 0; capture.server === undefined && idle < enough && performance.now() < limits.deadline;) {
     await Promise.race([capture.captured, pause()]);
     idle = isMore(resourcesInUse(), limits.resourcesBefore) ? 0 : idle + 1;
   }
+  if (capture.server !== undefined) await new Promise((resolve) => setImmediate(resolve));
   return capture.server;
 }
 

@@ -13,7 +13,7 @@ import { currentOwner, findCacheFolder } from "./cache.ts";
 import type { CompileOutcome } from "./compile.ts";
 import { readEntry, writeEntry } from "./entry.ts";
 import type { CacheEntry, EntryKey, ModuleFormat } from "./entry.ts";
-import { adaptServer, findExport, noApplication } from "./exports.ts";
+import { adaptServer, findExport, hasExports, noApplication } from "./exports.ts";
 import type { FoundApplication, RunScript } from "./exports.ts";
 import { importBundle } from "./instance.ts";
 import type { Namespace } from "./instance.ts";
@@ -117,7 +117,7 @@ async function findApplication(script: RunScript & RunningScript): Promise<Found
     const found = await findExport(script);
     if (found !== undefined) return found;
     if (exportName !== undefined) throw noApplication(script);
-    const server = await awaitListen(capture, { deadline, resourcesBefore });
+    const server = await awaitListen(capture, { deadline, resourcesBefore, hasExports: hasExports(script) });
     if (server === undefined) throw noApplication(script);
     return await adaptServer(server);
   } finally {

@@ -40,7 +40,7 @@ function textOf(show: () => string): string {
 
 /** Takes the process's console over. Gives a function that gives it back. */
 export function captureConsole(log: Log, scope: RequestScope): () => void {
-  const { dir } = console;
+  const { dir, dirxml } = console;
   const print = (level: Level, show: () => string): void => {
     const target = scope.find()?.log ?? log;
     target[level](source, textOf(show));
@@ -53,8 +53,9 @@ export function captureConsole(log: Log, scope: RequestScope): () => void {
   });
   console.dir = (value: unknown, options?: InspectOptions) =>
     print("info", () => inspect(value, { customInspect: false, ...options }));
+  console.dirxml = (...values: unknown[]) => console.log(...values);
   return () => {
     for (const restore of before) restore();
-    console.dir = dir;
+    Object.assign(console, { dir, dirxml });
   };
 }

@@ -85,11 +85,11 @@ class Dispatch implements PrintingRequest {
   readonly #method: string;
   readonly #path: string;
   readonly #requestId: string;
+  isUnfollowed = false;
   #script = "";
   #log: Log | undefined;
   /** When the application was called; undefined before, and where nobody wants to know. */
   #calledMs: number | undefined;
-  #hasRoute = false;
   #isEnded = false;
 
   constructor(service: Service, incoming: Incoming) {
@@ -151,10 +151,8 @@ class Dispatch implements PrintingRequest {
 
   #run(route: Route, exchange: Exchange, input: RequestInput): void {
     this.#script = route.script;
-    this.#hasRoute = true;
     const environ = this.#createEnviron(route, exchange, input);
     const { scope, accessLog } = this.#service;
-    scope?.began();
     const start = (application: Application): void => {
       if (accessLog !== undefined) this.#calledMs = performance.now();
       if (scope === undefined) exchange.run(application, environ);
@@ -175,11 +173,11 @@ class Dispatch implements PrintingRequest {
       script: route.script,
       mount: route.mount,
       requestId: this.#requestId,
+      waitUntil: (work) => service.background.add(work, this.log),
       lazy: {
         signal: () => exchange.signal,
         gone: (callback) => exchange.onGone(callback),
         log: () => this.log,
-        waitUntil: () => (work) => service.background.add(work, this.log),
         atEnd: (work) => exchange.atEnd(work),
       },
     });
@@ -199,7 +197,7 @@ class Dispatch implements PrintingRequest {
   #ended(exchange: Exchange): void {
     this.#isEnded = true;
     const { scope, accessLog } = this.#service;
-    if (this.#hasRoute) scope?.ended(this);
+    scope?.ended(this);
     if (accessLog !== undefined) this.#logAccess(accessLog, exchange);
     this.#incoming.onEnd(exchange);
   }

@@ -11,6 +11,8 @@ export interface Transport {
   /** "/m", or "" at the root. */
   readonly mount: string;
   readonly port: number;
+  /** Whether a failed request is shown to the client as to a developer; default false. */
+  readonly showsFailures?: boolean;
   request(row: Row): Promise<Reply>;
   /** Everything that was logged: Apache's error log and the output of our own processes. */
   log(): Promise<string>;
@@ -100,7 +102,8 @@ export function conform(
         async () => {
           const wanted = expectationOf(row, name);
           const reply = await transport.request(row);
-          checkReply(reply, wanted, { transport: name, mount: transport.mount, port: transport.port });
+          const { mount, port, showsFailures = false } = transport;
+          checkReply(reply, wanted, { transport: name, mount, port, showsFailures });
           for (const line of wanted.log ?? []) {
             await until(`${String(line)} in the log`, async () => {
               const log = await transport.log();

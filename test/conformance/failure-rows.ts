@@ -13,9 +13,9 @@ function failsBefore(name: string, app: string, log: string | RegExp): Row {
       log: [log],
       check: {
         promise: "the page has an id and no details, but for a developer",
-        holds: ({ body }, { transport }) => {
+        holds: ({ body }, { showsFailures }) => {
           const page = body.toString();
-          if (transport === "dev") return /^Request ID: [0-9A-Za-z@_-]{8,}$/mu.test(page);
+          if (showsFailures) return /^Request ID: [0-9A-Za-z@_-]{8,}$/mu.test(page);
           return /[0-9A-Za-z@_-]{8,}/u.test(page) && !/secret-detail|\.ts|at |Error:/u.test(page);
         },
       },

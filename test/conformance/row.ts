@@ -22,6 +22,8 @@ export interface RowContext {
   /** "/m", or "" at the root. */
   readonly mount: string;
   readonly port: number;
+  /** Whether a failed request is shown to the client as to a developer. */
+  readonly showsFailures: boolean;
 }
 
 type Reply = Pick<HttpReply, "status" | "reason" | "headers" | "body" | "complete">;

@@ -91,7 +91,7 @@ export async function dev(workspace: Workspace): Promise<Transport> {
     if (program.end !== undefined) throw new Error(program.report());
     return httpRequest(port, mount).catch(() => undefined);
   });
-  return over(port, async () => program.stdout + program.stderr);
+  return { ...over(port, async () => program.stdout + program.stderr), showsFailures: true };
 }
 
 function throughApache(apache: Apache, log: () => string = () => ""): Transport {

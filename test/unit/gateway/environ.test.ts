@@ -135,7 +135,6 @@ test("costly values are made when first read, once, and are ordinary ones then",
       return silentLog;
     },
     atEnd: () => expect.unreachable(),
-    waitUntil: () => () => {},
   };
   const environ = environOf({}, { lazy });
   expect(Object.keys(environ)).toEqual(expect.arrayContaining(["tsgi.signal", "tsgi.log"]));
@@ -148,10 +147,7 @@ test("costly values are made when first read, once, and are ordinary ones then",
 });
 
 test("an application may replace or delete any key, as middleware does", () => {
-  const environ = environOf(
-    {},
-    { lazy: { signal: () => expect.unreachable(), log: () => silentLog, atEnd() {}, waitUntil: () => () => {} } },
-  );
+  const environ = environOf({}, { lazy: { signal: () => expect.unreachable(), log: () => silentLog, atEnd() {} } });
   const signal = new AbortController().signal;
   environ["tsgi.signal"] = signal;
   environ["wsgi.url_scheme"] = "https";

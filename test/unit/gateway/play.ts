@@ -41,12 +41,8 @@ export function environOf(values: Readonly<Record<string, string>>, options: Env
     script: "/srv/app.ts",
     mount: { mountPoint: options.mountPoint },
     requestId: options.requestId ?? "request-1",
-    lazy: options.lazy ?? {
-      signal: () => new AbortController().signal,
-      log: () => silentLog,
-      atEnd() {},
-      waitUntil: () => () => {},
-    },
+    waitUntil: () => {},
+    lazy: options.lazy ?? { signal: () => new AbortController().signal, log: () => silentLog, atEnd() {} },
   });
 }
 
@@ -108,12 +104,7 @@ export function play(application: Application, options: PlayOptions = {}): Playe
     {
       input,
       errors,
-      lazy: {
-        signal: () => exchange.signal,
-        log: () => silentLog,
-        atEnd: (work) => exchange.atEnd(work),
-        waitUntil: () => () => {},
-      },
+      lazy: { signal: () => exchange.signal, log: () => silentLog, atEnd: (work) => exchange.atEnd(work) },
     },
   );
   const played: Played = {

@@ -11,7 +11,7 @@ function capture(isExclusive = false) {
   const log = collectLog();
   const scope = new RequestScope({ isExclusive });
   release = captureConsole(log, scope);
-  const request = (id: string) => ({ log: log.child({ request_id: id }) });
+  const request = (id: string) => ({ log: log.child({ request_id: id }), isUnfollowed: false });
   const told = (): string[] => log.lines.map(({ message, fields }) => `${String(fields["request_id"])} ${message}`);
   return { log, scope, request, told };
 }
@@ -43,9 +43,10 @@ describe("a printed line", () => {
     console.group("group");
     console.groupEnd();
     console.trace("traced");
+    console.dirxml("xml");
     console.time("t");
     console.timeEnd("t");
-    expect(log.lines).toHaveLength(7);
+    expect(log.lines).toHaveLength(8);
     expect(log.lines.map(({ message }) => message).join("\n")).toMatch(
       /a: 1[^]*asserted[^]*counted: 1[^]*group[^]*traced/,
     );
@@ -82,7 +83,6 @@ describe("of requests that run at once", () => {
   test("what is printed before the first await has its request, and costs nothing", () => {
     const { scope, request, told } = capture();
     for (const id of ["a", "b"]) {
-      scope.began();
       scope.run(request(id), () => console.log("in", id));
     }
     console.log("outside");
@@ -93,7 +93,6 @@ describe("of requests that run at once", () => {
     const { scope, request, told } = capture();
     const run = async (id: string): Promise<void> => {
       const it = request(id);
-      scope.began();
       let work: Promise<void> = Promise.resolve();
       scope.run(it, () => {
         work = (async () => {
@@ -109,9 +108,22 @@ describe("of requests that run at once", () => {
     expect(scope.isFollowing).toBe(true);
     await Promise.all(["a", "b", "c"].map(run));
     console.log("outside");
-    expect(told()[0]).toBe("undefined in first");
+    expect(told()[0]).toBe("first in first"); // no other request could have printed it
     expect(told().slice(1, 4).sort()).toEqual(["a in a", "b in b", "c in c"]);
     expect(told()[4]).toBe("undefined outside");
+  });
+
+  test("a line that may be of several requests that are not followed has none of them", () => {
+    const { scope, request, told } = capture();
+    const [a, b] = [request("a"), request("b")];
+    scope.run(a, () => {});
+    scope.run(b, () => {});
+    console.log("whose?");
+    scope.ended(a);
+    console.log("whose?");
+    scope.ended(b);
+    console.log("whose?");
+    expect(told()).toEqual(["undefined whose?", "b whose?", "undefined whose?"]);
   });
 
   test("a line that is printed while no request runs switches nothing on", () => {
@@ -124,7 +136,6 @@ describe("of requests that run at once", () => {
 test("where requests come one at a time each has all lines until its end", async () => {
   const { scope, request, told } = capture(true);
   const it = request("a");
-  scope.began();
   scope.run(it, () => {});
   await sleep(1);
   console.log("later");
