@@ -121,7 +121,7 @@ export class NodeExchange implements SocketOutlet {
     if (this.#result !== undefined) return this.#result;
     onGone(this.environ, () => {
       this.#isGone = true;
-      this.socket.destroy();
+      this.socket.destroy(this.#pump.hasBody && !this.#pump.isOver ? abortedError() : undefined);
     });
     this.socket.on("drain", () => drainResponse(this.response));
     return new Promise((resolve, reject) => {
@@ -132,6 +132,11 @@ export class NodeExchange implements SocketOutlet {
 
   /** The handler failed: the gateway answers, or breaks the response off where the head was sent. */
   readonly fail = (error: unknown): void => {
+    this.#giveUp(error);
+  };
+
+  /** `lost` is what the socket says of it: an error where the connection was lost inside the request, as on node:http. */
+  #giveUp(error: unknown, lost?: Error): void {
     if (this.#isSettled) {
       if (this.#isGone) return; // what becomes of an application whose request was given up
       this.environ["tsgi.log"].warn({ err: error }, "the application failed after its response had ended");
@@ -142,8 +147,8 @@ export class NodeExchange implements SocketOutlet {
       this.#hasFailed = true;
       this.#error = error;
     } else this.#reject(error);
-    this.socket.destroy();
-  };
+    this.socket.destroy(lost);
+  }
 
   // What the response tells.
 
@@ -245,7 +250,7 @@ export class NodeExchange implements SocketOutlet {
   }
 
   #inputFailed(error: unknown): void {
-    if (!this.#isSettled) this.fail(error);
+    if (!this.#isSettled) this.#giveUp(error, abortedError());
     else this.request.destroy(abortedError());
   }
 
@@ -303,9 +308,12 @@ export class NodeExchange implements SocketOutlet {
     void this.#write?.(data.length === 0 ? headOnly : data).then(() => settled(), settled);
   }
 
-  /** The application breaks off what it has begun: the client gets that much, so that it can see that it is not complete. */
+  /**
+   * The application breaks off what it has begun: the client gets that much, so that it can see that it is not complete.
+   * A head without a byte after it stays here, as on node:http: behind Apache a page says more than an empty response.
+   */
   #sendUnfinished(): void {
-    if (this.#headText === undefined || this.#head !== undefined) return;
+    if (this.#headText === undefined || this.#head !== undefined || this.#pieces.length === 0) return;
     try {
       this.#startOnce();
       const data = this.#takePieces();
