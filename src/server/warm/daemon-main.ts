@@ -1,0 +1,97 @@
+// The program of a warm daemon: `daemon-main.js SOCKET apache|own cgi|fcgid ENTRY [--name=value ...] [APP]`, with the
+// listening socket as descriptor 3; started by a relay, in a session of its own. The second word says whose log stderr is.
+// Rules: what it serves never changes; when a file of the application does, it makes place for a daemon that loads it.
+
+import { BootError, messageOf } from "../../errors.ts";
+import { sweepUploads } from "../../forms/upload-folder.ts";
+import { createLog, logLevelOf } from "../../log.ts";
+import { unlimited } from "../admission.ts";
+import { Background } from "../background.ts";
+import type { EntryArguments } from "../entry-args.ts";
+import { readEntryArguments, targetOf } from "../entry-args.ts";
+import { FastCgiServer } from "../fastcgi-server.ts";
+import type { Router } from "../route.ts";
+import { createRouter } from "../route.ts";
+import { WarmDaemon } from "./daemon.ts";
+
+const listeningFd = 3;
+const maxParamsBytes = 4 * 1024 * 1024;
+/** Connections that are served at once; Apache's own limits come first. */
+const maxConnections = 4096;
+const paramsTimeoutMs = 10_000;
+const defaultIdleTimeoutMs = 300_000;
+const defaultMemoryLimitBytes = 256 * 1024 * 1024;
+
+const log = createLog({ level: logLevelOf(process.env) });
+
+function createWarmRouter(args: EntryArguments): Router {
+  const { mountPoint, cacheDir, adapter } = args;
+  return createRouter({
+    target: targetOf(args, process.cwd()),
+    mountPoint,
+    cacheDir,
+    adapter,
+    // Scripts are many: each is looked at when it is asked for. A named application has a daemon of its own.
+    checkIntervalMs: args.app === undefined ? 0 : Infinity,
+    mayBeProxied: false,
+    log,
+  });
+}
+
+async function main(): Promise<void> {
+  const [, , place = "", whoseLog = "", kind = "", entry = "", ...argv] = process.argv;
+  const args = readEntryArguments(argv, { entry, adapter: process.env["TSGI_ADAPTER"] });
+  const router = createWarmRouter(args);
+  const background = new Background(log);
+  const server = new FastCgiServer({
+    service: {
+      router,
+      log,
+      background,
+      transport: kind === "cgi" ? "cgi" : "fastcgi",
+      isMultiprocess: true,
+      isRunOnce: false,
+      isLogApaches: whoseLog === "apache",
+    },
+    maxParamsBytes,
+    maxConnections,
+    paramsTimeoutMs,
+    idleTimeoutMs: 0,
+    admission: unlimited,
+    requestTimeoutMs: 0,
+    ignoredActivity: [],
+    isBehindFcgid: true, // mod_cgi and mod_cgid send the whole body before they read, too
+    isAllowed: () => true,
+  });
+  const daemon = new WarmDaemon({
+    place,
+    server,
+    background,
+    idleTimeoutMs: args.idleTimeoutMs ?? defaultIdleTimeoutMs,
+    memoryLimitBytes: args.memoryLimitBytes ?? defaultMemoryLimitBytes,
+    isStale: () => router.isStale(),
+    retired: (reason) => log.debug({ reason }, "the warm daemon makes place"),
+  });
+  process.on("SIGTERM", () => daemon.retire("SIGTERM"));
+  process.on("SIGINT", () => daemon.retire("SIGINT"));
+  process.on("SIGHUP", () => {});
+  process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught error outside a request"));
+  try {
+    await daemon.listen(listeningFd);
+  } catch (error) {
+    throw new BootError("this program is started by a relay, which gives it a listening socket as descriptor 3", error);
+  }
+  void sweepUploads(); // what a process before this one left when it was killed; it never rejects
+  // Load while relays connect; a broken application answers 500, and the next request asks a new daemon.
+  await router.preload().catch((error: unknown) => log.error({ err: error }, "the application could not be loaded"));
+  await daemon.ended;
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`tsgi: warm daemon: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+}
+// eslint-disable-next-line unicorn/no-process-exit -- an entry file; timers of the application must not keep it
+process.exit();
