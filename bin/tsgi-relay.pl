@@ -22,6 +22,7 @@ my $young_s       = 10;        # a daemon that lived no longer than this died yo
 my $young_deaths  = 3;         # so many in a row are enough
 my $max_daemons   = 32;        # of one account
 my $silence_s     = 3600;      # a request in which nothing moves for this long is given up
+my $settle_s      = 0.2;       # Apache looks at what it has before it learns that there will be no more
 my $drain_s       = 30;        # how long the rest of a body is read after the response
 my $max_log_bytes = 1 << 20;
 my $block         = 65_528;    # content of a record, a multiple of 8
@@ -381,7 +382,9 @@ sub relay_request {
     fail_request($has_answered, $left, $has_length) if !defined $status;
     close $socket;
     drain_body($left);
-    exit($status == 0 ? 0 : 1);
+    exit 0 if $status == 0;
+    settle();
+    exit 1;
 }
 
 # Reads a part of the body into a record. Gives what is left: -1 when that is not known.
@@ -425,8 +428,13 @@ sub fail_request {
         syswrite STDOUT, "Status: 500 Internal Server Error\r\nContent-Type: text/plain\r\n\r\n$text";
     }
     drain_body($left);
+    settle();
     exit 1;
 }
+
+# Of a response that broke off: when its end comes together with its head, Apache writes the length that it saw into the
+# head, and the client cannot see that anything is missing.
+sub settle { select undef, undef, undef, $settle_s }
 
 # mod_cgid loses a response whose program leaves a part of the body unread.
 sub drain_body {
@@ -478,6 +486,21 @@ sub relay_bytes {
         if (vec $read, $two, 1) { sysread $socket, $back, $block or $is_open = 0 }
         if (length $forth) { send_some($socket, \$forth) or $forth = '' }
         if (length $back) { send_some($connection, \$back) or return }
+    }
+    close $socket;
+    linger($connection);
+}
+
+# The response is out: what still comes is read, since closing with unread input loses what was sent.
+sub linger {
+    my ($connection) = @_;
+    shutdown $connection, 1;
+    my $until = time + $drain_s;
+    while (time < $until) {
+        my $read = '';
+        vec($read, fileno $connection, 1) = 1;
+        next if select($read, undef, undef, 1) <= 0;
+        sysread $connection, my $bytes, $block or return;
     }
 }
 

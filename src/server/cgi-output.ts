@@ -15,7 +15,8 @@ import type { SpoolingFlow } from "./spool.ts";
 /** What is written synchronously, in all: less than any pipe or socket buffer holds, so that it cannot block. */
 const maxSyncBytes = 32 * 1024;
 
-function openStream(fd: number): Writable {
+/** The stream of a descriptor of any kind. */
+export function openStream(fd: number): Writable {
   const kind = fstatSync(fd);
   return kind.isFIFO() || kind.isSocket()
     ? new Socket({ fd, readable: false, writable: true })

@@ -47,7 +47,8 @@ function environmentEntries(): readonly string[] {
   }
 }
 
-function hasBody(variables: Variables): boolean {
+/** Whether a body is to be read. */
+export function hasBody(variables: Variables): boolean {
   const length = variables["CONTENT_LENGTH"];
   return (length !== undefined && length !== "" && length !== "0") || variables["HTTP_TRANSFER_ENCODING"] !== undefined;
 }

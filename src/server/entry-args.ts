@@ -65,6 +65,14 @@ function readAdapter(name: string | undefined): AdapterName | undefined {
   throw new ConfigError([`unknown adapter ${JSON.stringify(name)}; known are ${adapterNames.join(", ")}`]);
 }
 
+/** The arguments that no visitor can have made. */
+export function trustedWords(
+  argv: readonly string[],
+  request: { readonly entry: string; readonly scriptFilename?: string | undefined; readonly query?: string | undefined },
+): readonly string[] {
+  return isSameFile(request.scriptFilename, request.entry) ? [] : withoutQueryWords(argv, request.query);
+}
+
 function readQuantity(options: ReadonlyMap<OptionName, string>, name: OptionName): number | undefined {
   const text = options.get(name);
   if (text === undefined) return undefined;
@@ -89,8 +97,7 @@ export function readEntryArguments(
     readonly adapter?: string | undefined;
   },
 ): EntryArguments {
-  const isOwnScript = isSameFile(request.scriptFilename, request.entry);
-  const words = isOwnScript ? [] : withoutQueryWords(argv, request.query);
+  const words = trustedWords(argv, request);
   const options = new Map<OptionName, string>();
   let index = 0;
   for (; index < words.length; index += 1) {
