@@ -68,7 +68,11 @@ function readAdapter(name: string | undefined): AdapterName | undefined {
 /** The arguments that no visitor can have made. */
 export function trustedWords(
   argv: readonly string[],
-  request: { readonly entry: string; readonly scriptFilename?: string | undefined; readonly query?: string | undefined },
+  request: {
+    readonly entry: string;
+    readonly scriptFilename?: string | undefined;
+    readonly query?: string | undefined;
+  },
 ): readonly string[] {
   return isSameFile(request.scriptFilename, request.entry) ? [] : withoutQueryWords(argv, request.query);
 }
@@ -107,7 +111,9 @@ export function readEntryArguments(
     const match = /^--([a-z-]+)=(.*)$/s.exec(word);
     const name = optionNames.find((known) => known === match?.[1]);
     if (name === undefined) {
-      throw new ConfigError([`unknown option ${JSON.stringify(word)}; known are --warm, --${optionNames.join("=, --")}=`]);
+      throw new ConfigError([
+        `unknown option ${JSON.stringify(word)}; known are --warm, --${optionNames.join("=, --")}=`,
+      ]);
     }
     options.set(name, match?.[2] ?? "");
   }

@@ -25,11 +25,17 @@ export async function warmWrapper(
 ): Promise<string> {
   const words = [workspace.bin(program), "--warm", `--cache-dir=${workspace.product.cacheDir}`, ...args];
   const setPath = path === undefined ? "" : `export PATH='${path}'\n`;
-  return await workspace.write(name, `#!/bin/sh\n${setPath}exec ${words.map((word) => `'${word}'`).join(" ")}\n`, 0o755);
+  return await workspace.write(
+    name,
+    `#!/bin/sh\n${setPath}exec ${words.map((word) => `'${word}'`).join(" ")}\n`,
+    0o755,
+  );
 }
 
 export function warmDaemons(workspace: Workspace): RunningProcess[] {
-  return processesOf(workspace.dir).filter(({ command }) => /^\S*node --max-old-space-size=\d+ \S*\/daemon-main\.js /u.test(command));
+  return processesOf(workspace.dir).filter(({ command }) =>
+    /^\S*node --max-old-space-size=\d+ \S*\/daemon-main\.js /u.test(command),
+  );
 }
 
 /** Ends them as the system would, and waits for it. */

@@ -19,6 +19,8 @@ const maxParamsBytes = 4 * 1024 * 1024;
 /** Connections that are served at once; Apache's own limits come first. */
 const maxConnections = 4096;
 const paramsTimeoutMs = 10_000;
+/** Whoever sends a signal wants it to end soon. */
+const signalDeadlineMs = 5000;
 const defaultIdleTimeoutMs = 300_000;
 const defaultMemoryLimitBytes = 256 * 1024 * 1024;
 
@@ -72,8 +74,8 @@ async function main(): Promise<void> {
     isStale: () => router.isStale(),
     retired: (reason) => log.debug({ reason }, "the warm daemon makes place"),
   });
-  process.on("SIGTERM", () => daemon.retire("SIGTERM"));
-  process.on("SIGINT", () => daemon.retire("SIGINT"));
+  process.on("SIGTERM", () => daemon.retire("SIGTERM", signalDeadlineMs));
+  process.on("SIGINT", () => daemon.retire("SIGINT", signalDeadlineMs));
   process.on("SIGHUP", () => {});
   process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught error outside a request"));
   try {

@@ -67,20 +67,20 @@ export class WarmDaemon {
     this.#timer = setInterval(() => this.#look(), periodMs);
   }
 
-  /** Takes no more connections, and ends after its requests. */
-  retire(reason: string): void {
+  /** Takes no more connections, and ends after its requests, or when the deadline has passed. */
+  retire(reason: string, deadlineMs: number = drainDeadlineMs): void {
     if (this.#isRetired) return;
     this.#isRetired = true;
     clearInterval(this.#timer);
     this.#options.retired(reason);
     this.#removeFile();
     this.#front.close();
-    void this.#drain();
+    void this.#drain(deadlineMs);
   }
 
-  async #drain(): Promise<void> {
-    await this.#options.server.close(drainDeadlineMs);
-    await this.#options.background.idle(backgroundDeadlineMs);
+  async #drain(deadlineMs: number): Promise<void> {
+    await this.#options.server.close(deadlineMs);
+    await this.#options.background.idle(Math.min(backgroundDeadlineMs, deadlineMs));
     this.#settle();
   }
 

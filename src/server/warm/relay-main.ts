@@ -29,7 +29,7 @@ function findCommand(): DaemonCommand | undefined {
   const end = start === -1 ? words.length : start + 1;
   const kept = words.slice(0, end).filter((word) => word !== "--warm");
   const optionOf = (name: string): string | undefined =>
-    kept.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
+    kept.findLast((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
   const environment = daemonEnvironment(process.env);
   const key = daemonKey(main, ["cgi", process.execPath, home, ...kept], environment);
   const folder = enterFolder(optionOf("cache-dir"), process.env);
