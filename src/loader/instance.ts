@@ -74,7 +74,12 @@ function instanceOf(slot: string, bundle: string, log: Log | undefined): Instanc
   timesStarted.set(bundle, count + 1);
   const url = pathToFileURL(bundle).href;
   const address = count === 0 ? url : `${url}?${count}`;
-  const instance: Instance = { bundle, address, capture: mayListen(bundle) ? captureListen(bundle, log) : noCapture, isBroken: false };
+  const instance: Instance = {
+    bundle,
+    address,
+    capture: mayListen(bundle) ? captureListen(bundle, log) : noCapture,
+    isBroken: false,
+  };
   current.set(slot, instance);
   return instance;
 }

@@ -12,8 +12,22 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a daemon gets of the environment, which is a request's; TSGI_WARM_ENV names more. */
 const passed = [
-  ...["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"],
-  ...["XDG_CACHE_HOME", "NODE_ENV", "LD_LIBRARY_PATH", "TSGI_LOG_LEVEL", "TSGI_ADAPTER"],
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "LANG",
+  "LANGUAGE",
+  "LC_ALL",
+  "LC_CTYPE",
+  "TZ",
+  "TMPDIR",
+  "XDG_CACHE_HOME",
+  "NODE_ENV",
+  "LD_LIBRARY_PATH",
+  "TSGI_LOG_LEVEL",
+  "TSGI_ADAPTER",
 ];
 
 /** The environment of a daemon: nothing that a visitor sent. */

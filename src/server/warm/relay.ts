@@ -50,7 +50,7 @@ class Relay {
     this.#socket.on("data", (bytes: Buffer) => this.#receive(bytes));
     this.#socket.on("error", () => this.#end(undefined));
     this.#socket.on("end", () => this.#end(undefined));
-    this.#socket.write(this.#client.begin({ params: variables as Record<string, string> }));
+    this.#socket.write(this.#client.begin({ params: variables }));
     const stdinRead = hasBody(variables) ? this.#sendBody(variables["CONTENT_LENGTH"]) : undefined;
     if (stdinRead === undefined) this.#socket.write(encodeRecord(RecordType.STDIN, id, Buffer.alloc(0)));
     const outcome = await this.#outcome;

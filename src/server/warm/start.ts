@@ -49,32 +49,39 @@ export async function connectDaemon(command: DaemonCommand): Promise<Socket | un
   }
 }
 
+/** What came of one number: a connection, nothing for now, another look, a next number, or a daemon that did not greet. */
+type Attempt = Socket | "none" | "again" | "next" | "unheard";
+
 async function search(command: DaemonCommand): Promise<Socket | undefined> {
   let unheard = 0;
   for (let attempt = 0; attempt < 6; attempt += 1) {
     const { number, daemons } = findNumber(command.key);
     if (number === 0 && daemons >= maxDaemons) return undefined;
-    const name = `${command.key}.${number}`;
-    const status = number === 0 ? undefined : lstatSync(name, { throwIfNoEntry: false });
-    if (status !== undefined) {
-      if (status.uid !== process.geteuid?.() || !status.isSocket()) return undefined;
-      const ageMs = Date.now() - status.mtimeMs;
-      const greeted = await greet(name, ageMs < bootMs ? bootMs : greetingMs);
-      if (typeof greeted === "object") return greeted;
-      if (greeted === "late") return undefined;
-      if (greeted === "ended") {
-        unheard += 1;
-        if (unheard === 3) return quarantine(command.key, "the daemon ended before it took a request");
-        continue;
-      }
-      if (!existsSync(name)) continue;
-      if (ageMs < youngMs && number >= youngDeaths) {
-        return quarantine(command.key, `the daemon was killed ${number} times`);
-      }
-    } else if (number > 0) continue;
-    if (!startDaemon(command, number + 1)) return quarantine(command.key, "the daemon cannot be started");
+    const outcome = number === 0 ? "next" : await tryDaemon(command.key, number);
+    if (typeof outcome === "object") return outcome;
+    if (outcome === "none") return undefined;
+    if (outcome === "unheard") unheard += 1;
+    if (unheard === 3) return quarantine(command.key, "the daemon ended before it took a request");
+    if (outcome !== "next" || startDaemon(command, number + 1)) continue;
+    return quarantine(command.key, "the daemon cannot be started");
   }
   return undefined;
+}
+
+async function tryDaemon(key: string, number: number): Promise<Attempt> {
+  const name = `${key}.${number}`;
+  const status = lstatSync(name, { throwIfNoEntry: false });
+  if (status === undefined) return "again";
+  if (status.uid !== process.geteuid?.() || !status.isSocket()) return "none";
+  const ageMs = Date.now() - status.mtimeMs;
+  const greeted = await greet(name, ageMs < bootMs ? bootMs : greetingMs);
+  if (typeof greeted === "object") return greeted;
+  if (greeted === "late") return "none";
+  if (greeted === "ended") return "unheard";
+  if (!existsSync(name)) return "again";
+  if (ageMs >= youngMs || number < youngDeaths) return "next";
+  quarantine(key, `the daemon was killed ${number} times`);
+  return "none";
 }
 
 function isQuarantined({ key }: DaemonCommand): boolean {
