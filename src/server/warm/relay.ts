@@ -55,16 +55,20 @@ class Relay {
     if (stdinRead === undefined) this.#socket.write(encodeRecord(RecordType.STDIN, id, Buffer.alloc(0)));
     const outcome = await this.#outcome;
     this.#socket.destroy();
-    if (outcome.status === undefined && !outcome.hasAnswered) return outcome;
-    if (outcome.status !== 0) await deadline(settleMs).promise;
-    await new Promise<void>((resolve) => {
-      if (this.#output.destroyed) resolve();
-      else this.#output.on("close", resolve).end(() => resolve());
-    });
+    if (outcome.status !== 0 && outcome.hasAnswered) await deadline(settleMs).promise;
+    const isUnanswered = outcome.status === undefined && !outcome.hasAnswered;
+    if (!isUnanswered) await this.#flush();
     const { promise: late, cancel } = deadline(drainMs);
     await Promise.race([stdinRead, late]);
     cancel();
     return outcome;
+  }
+
+  async #flush(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (this.#output.destroyed) resolve();
+      else this.#output.on("close", resolve).end(() => resolve());
+    });
   }
 
   #receive(bytes: Buffer): void {
