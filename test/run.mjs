@@ -108,6 +108,7 @@ async function test(args) {
 
 const steps = [
   ["build", tool("tsc"), ["-b", "src"]],
+  ["bundle", join("bin", "bundle")],
   ["types", tool("tsc")],
   ["lint", tool("oxlint")],
   ["format", tool("oxfmt"), ["--check", "."]],

@@ -88,16 +88,19 @@ export class FcgiClient {
 
   /** A whole request; from now on records for its id are expected. */
   request(request: FcgiRequest): Buffer {
-    const { id = 1, role = Role.RESPONDER, keepConn = false, recordBytes } = request;
+    const { id = 1, role = Role.RESPONDER, recordBytes } = request;
+    const head = this.begin(request);
+    if (role === Role.AUTHORIZER) return head;
+    return Buffer.concat([head, encodeStream(RecordType.STDIN, id, request.stdin ?? Buffer.alloc(0), recordBytes)]);
+  }
+
+  /** A request without its body, whose records and end are to follow. */
+  begin({ id = 1, role = Role.RESPONDER, keepConn = false, params, recordBytes }: FcgiRequest): Buffer {
     this.#requests.set(id, new Set(["stdout", "stderr"]));
-    const parts = [
+    return Buffer.concat([
       encodeBegin(id, role, keepConn ? KEEP_CONN : 0),
-      encodeStream(RecordType.PARAMS, id, encodePairs(request.params), recordBytes),
-    ];
-    if (role !== Role.AUTHORIZER) {
-      parts.push(encodeStream(RecordType.STDIN, id, request.stdin ?? Buffer.alloc(0), recordBytes));
-    }
-    return Buffer.concat(parts);
+      encodeStream(RecordType.PARAMS, id, encodePairs(params), recordBytes),
+    ]);
   }
 
   /** Takes what the application sent, in pieces of any size. Throws FcgiPeerError. */

@@ -31,7 +31,7 @@ const abandonedMs = 10 * 60_000;
 export interface EntryKey {
   /** Real path of the script. */
   readonly script: string;
-  /** Folder of the running package: its own address is written into bundles that import "tsgi". */
+  /** Folder of the running package's library: its own address is written into bundles that import "tsgi". */
   readonly packageRoot: string;
   readonly nodeMajor: string;
 }

@@ -2,6 +2,7 @@
 // Rules: Node keeps every module for ever under its address, also one that failed. So a bundle that comes back after another
 // one had its place, or whose code threw, gets a new address (a number after `?`) and runs afresh. Old instances stay in
 // memory and whatever they started (timers, servers, handlers) goes on: nothing can undo that but a new process.
+import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import type { ListenCapture } from "../adapters/listen-capture.ts";
 import { captureListen } from "../adapters/listen-capture.ts";
@@ -54,6 +55,18 @@ export async function importBundle(
   }
 }
 
+/** Of a bundle that can have no server. */
+const noCapture: ListenCapture = { server: undefined, captured: new Promise(() => {}), end() {} };
+
+/** Code that imports nothing gets hold of no server: node:net need not be loaded to look out for one. */
+function mayListen(bundle: string): boolean {
+  try {
+    return /\b(?:import|require|process|globalThis|eval|Function)\b/.test(readFileSync(bundle, "utf8"));
+  } catch {
+    return true; // gone: the import says so
+  }
+}
+
 function instanceOf(slot: string, bundle: string, log: Log | undefined): Instance {
   const known = current.get(slot);
   if (known?.bundle === bundle && !known.isBroken) return known;
@@ -61,7 +74,12 @@ function instanceOf(slot: string, bundle: string, log: Log | undefined): Instanc
   timesStarted.set(bundle, count + 1);
   const url = pathToFileURL(bundle).href;
   const address = count === 0 ? url : `${url}?${count}`;
-  const instance: Instance = { bundle, address, capture: captureListen(bundle, log), isBroken: false };
+  const instance: Instance = {
+    bundle,
+    address,
+    capture: mayListen(bundle) ? captureListen(bundle, log) : noCapture,
+    isBroken: false,
+  };
   current.set(slot, instance);
   return instance;
 }

@@ -58,6 +58,23 @@ export class LiveApplication {
     return this.#watch;
   }
 
+  /**
+   * Whether a new process would do something else than this one: the files have changed since they were loaded, or nothing
+   * could be loaded. Looks at the files.
+   */
+  isStale(): boolean {
+    if (this.#loading !== undefined || (this.#loaded === undefined && this.#failure === undefined)) return false;
+    if (this.#loaded === undefined || this.#failure !== undefined) return true;
+    try {
+      if (findScriptFile(this.#reference.file) !== this.#loaded.file) return true;
+    } catch {
+      return true; // the script is gone
+    }
+    const { change, settled } = checkWatch(this.#watch, Date.now());
+    if (settled !== undefined) this.#watch = settled;
+    return change !== undefined;
+  }
+
   /** What is not loaded is looked at again however seldom what is loaded is. */
   #checkIntervalMs(): number {
     const { checkIntervalMs } = this.#options;

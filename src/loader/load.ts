@@ -18,7 +18,7 @@ import type { FoundApplication, RunScript } from "./exports.ts";
 import { importBundle } from "./instance.ts";
 import type { Namespace } from "./instance.ts";
 import { awaitListen, resourcesInUse } from "./listening.ts";
-import { nodeMajor, packageRoot } from "./package.ts";
+import { libraryMain, nodeMajor } from "./package.ts";
 import type { Watch } from "./watch.ts";
 
 /** An application as a person names it: an absolute file, and the export after `#` if there was one. */
@@ -207,7 +207,7 @@ async function findBundle(
   { cacheDir }: LoadOptions,
   mayUseCache: boolean,
 ): Promise<FoundBundle | Failure> {
-  const key: EntryKey = { script, packageRoot, nodeMajor };
+  const key: EntryKey = { script, packageRoot: dirname(libraryMain), nodeMajor };
   const owner = currentOwner();
   const unusable = new Map<string, string>();
   let outcome: CompileOutcome | undefined;

@@ -10,7 +10,7 @@ import { extname, join, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Loader, OnLoadArgs, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
 import type { Inputs } from "./inputs.ts";
-import { packageRoot } from "./package.ts";
+import { libraryMain, packageRoot } from "./package.ts";
 import { addScope, applyEdits } from "./scope.ts";
 import type { ScopedText, ScopeEdit } from "./scope.ts";
 
@@ -101,9 +101,8 @@ class Resolver {
   /** This very package, wherever the application lives and whatever else of that name is installed there. */
   #resolvePackage(args: OnResolveArgs): OnResolveResult {
     try {
-      const main = join(packageRoot, "dist", "index.js");
       const isMain = args.path === "tsgi";
-      const file = isMain ? main : createRequire(join(packageRoot, "package.json")).resolve(args.path);
+      const file = isMain ? libraryMain : createRequire(join(packageRoot, "package.json")).resolve(args.path);
       return { path: args.kind === "require-call" ? file : pathToFileURL(file).href, external: true };
     } catch {
       return this.#reportMissing(args, args.path);

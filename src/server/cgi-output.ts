@@ -3,7 +3,8 @@
 // backpressure. CGI cannot say that a response broke off: only a Content-Length that Apache trusts shows it.
 
 import { createWriteStream, fstatSync, writeSync } from "node:fs";
-import { Socket } from "node:net";
+import { createRequire } from "node:module";
+import type * as Net from "node:net";
 import type { Writable } from "node:stream";
 import { ClientGoneError, systemCodeOf } from "../errors.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
@@ -15,10 +16,11 @@ import type { SpoolingFlow } from "./spool.ts";
 /** What is written synchronously, in all: less than any pipe or socket buffer holds, so that it cannot block. */
 const maxSyncBytes = 32 * 1024;
 
-function openStream(fd: number): Writable {
+/** The stream of a descriptor of any kind. */
+export function openStream(fd: number): Writable {
   const kind = fstatSync(fd);
   return kind.isFIFO() || kind.isSocket()
-    ? new Socket({ fd, readable: false, writable: true })
+    ? new (createRequire(import.meta.url)("node:net") as typeof Net).Socket({ fd, readable: false, writable: true })
     : createWriteStream("", { fd });
 }
 

@@ -53,7 +53,8 @@ function environmentEntries(): readonly string[] {
   }
 }
 
-function hasBody(variables: Variables): boolean {
+/** Whether a body is to be read. */
+export function hasBody(variables: Variables): boolean {
   const length = variables["CONTENT_LENGTH"];
   return (length !== undefined && length !== "" && length !== "0") || variables["HTTP_TRANSFER_ENCODING"] !== undefined;
 }
@@ -94,10 +95,12 @@ export async function runCgi(options: CgiOptions): Promise<number> {
     log,
   });
   const background = new Background(log);
-  const gone = (): void => started.exchange.abort(new ClientGoneError());
-  const spool = new SpoolingFlow({ pause: () => process.stdin.pause(), resume: () => process.stdin.resume() });
-  const sink = new CgiOutput(options.outputFd, { gone: () => queueMicrotask(gone), flow: spool });
   const withBody = hasBody(variables);
+  // A look at process.stdin loads node:stream.
+  const flow = { pause: () => process.stdin.pause(), resume: () => process.stdin.resume() };
+  const spool = new SpoolingFlow(withBody ? flow : { pause() {}, resume() {} });
+  const gone = (): void => started.exchange.abort(new ClientGoneError());
+  const sink = new CgiOutput(options.outputFd, { gone: () => queueMicrotask(gone), flow: spool });
   const contentLength = variables["CONTENT_LENGTH"];
   const started = dispatch(
     {

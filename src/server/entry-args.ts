@@ -1,11 +1,12 @@
-// The command line of tsgi-cgi and tsgi-fcgid: `[--name=value ...] [APP]`.
+// The command line of tsgi-cgi and tsgi-fcgid: `[--warm] [--name=value ...] [APP]`; bin/tsgi-relay.pl reads it as well.
 // Rules: Apache appends the words of a query without "=" to a CGI program's arguments, so trailing words that the query
 // can have made are never read; an entry that is itself the script (Action, ScriptAlias) reads no arguments at all.
 
 import { realpathSync } from "node:fs";
 import type { AdapterName } from "../adapters/names.ts";
 import { adapterNames } from "../adapters/names.ts";
-import { ConfigError } from "../errors.ts";
+import { parseDuration, parseSize } from "../config/units.ts";
+import { ConfigError, messageOf } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
 import type { Target } from "./route.ts";
 
@@ -16,6 +17,10 @@ export interface EntryArguments {
   readonly cacheDir: string | undefined;
   readonly adapter: AdapterName | undefined;
   readonly scriptRoot: string | undefined;
+  /** Of a warm daemon: how long it waits for a request, ms. Undefined: its default. */
+  readonly idleTimeoutMs: number | undefined;
+  /** Of a warm daemon: the resident memory at which a fresh one follows it, bytes. Undefined: its default. */
+  readonly memoryLimitBytes: number | undefined;
 }
 
 /** The words that Apache makes of a query (RFC 3875 section 4.4): none when it has an unencoded "=". */
@@ -50,7 +55,7 @@ export function isSameFile(left: string | undefined, right: string | undefined):
   }
 }
 
-const optionNames = ["mount-point", "cache-dir", "script-root", "adapter"] as const;
+const optionNames = ["mount-point", "cache-dir", "script-root", "adapter", "idle-timeout", "memory-limit"] as const;
 type OptionName = (typeof optionNames)[number];
 
 function readAdapter(name: string | undefined): AdapterName | undefined {
@@ -58,6 +63,28 @@ function readAdapter(name: string | undefined): AdapterName | undefined {
   const found = adapterNames.find((known) => known === name);
   if (found !== undefined) return found;
   throw new ConfigError([`unknown adapter ${JSON.stringify(name)}; known are ${adapterNames.join(", ")}`]);
+}
+
+/** The arguments that no visitor can have made. */
+export function trustedWords(
+  argv: readonly string[],
+  request: {
+    readonly entry: string;
+    readonly scriptFilename?: string | undefined;
+    readonly query?: string | undefined;
+  },
+): readonly string[] {
+  return isSameFile(request.scriptFilename, request.entry) ? [] : withoutQueryWords(argv, request.query);
+}
+
+function readQuantity(options: ReadonlyMap<OptionName, string>, name: OptionName): number | undefined {
+  const text = options.get(name);
+  if (text === undefined) return undefined;
+  try {
+    return name === "idle-timeout" ? parseDuration(text) : parseSize(text);
+  } catch (error) {
+    throw new ConfigError([`--${name} ${JSON.stringify(text)}: ${messageOf(error)}`]);
+  }
 }
 
 /**
@@ -74,17 +101,19 @@ export function readEntryArguments(
     readonly adapter?: string | undefined;
   },
 ): EntryArguments {
-  const isOwnScript = isSameFile(request.scriptFilename, request.entry);
-  const words = isOwnScript ? [] : withoutQueryWords(argv, request.query);
+  const words = trustedWords(argv, request);
   const options = new Map<OptionName, string>();
   let index = 0;
   for (; index < words.length; index += 1) {
     const word = words[index] ?? "";
     if (!word.startsWith("--")) break;
+    if (word === "--warm") continue; // read before this program was started
     const match = /^--([a-z-]+)=(.*)$/s.exec(word);
     const name = optionNames.find((known) => known === match?.[1]);
     if (name === undefined) {
-      throw new ConfigError([`unknown option ${JSON.stringify(word)}; known are --${optionNames.join("=, --")}=`]);
+      throw new ConfigError([
+        `unknown option ${JSON.stringify(word)}; known are --warm, --${optionNames.join("=, --")}=`,
+      ]);
     }
     options.set(name, match?.[2] ?? "");
   }
@@ -94,6 +123,8 @@ export function readEntryArguments(
     cacheDir: options.get("cache-dir"),
     adapter: readAdapter(options.get("adapter") ?? request.adapter),
     scriptRoot: options.get("script-root"),
+    idleTimeoutMs: readQuantity(options, "idle-timeout"),
+    memoryLimitBytes: readQuantity(options, "memory-limit"),
   };
 }
 

@@ -1,4 +1,4 @@
-// The program behind bin/tsgi-fcgid: started by mod_fcgid with the listening socket as descriptor 0.
+// The program behind bin/tsgi-fcgid: `fcgid-main.js ENTRY [--name=value ...] [APP]`, with the listening socket as descriptor 0.
 // Rules: it ends at once on SIGTERM when idle and after its request otherwise, since mod_fcgid stalls a graceful restart
 // of the whole Apache for it; SIGHUP, which prefork sends to the group, changes nothing; without its parent it ends.
 
@@ -61,7 +61,7 @@ function reportBroken(error: unknown): void {
 
 async function main(): Promise<void> {
   captureConsole(log, scope);
-  const [, entry = "", ...argv] = process.argv;
+  const [, , entry = "", ...argv] = process.argv;
   const args = readEntryArguments(argv, { entry, adapter: process.env["TSGI_ADAPTER"] });
   const { mountPoint, cacheDir, adapter } = args;
   const router = createRouter({

@@ -142,12 +142,15 @@ export class FcgiRequest implements ResponseSink, InputFlow {
   /**
    * mod_fcgid hides a broken connection: it adds its own error page to what it has sent, ends that as a complete response
    * and kills this process, for which the next requests wait for seconds. So the request ends properly there, and only a
-   * Content-Length that was not kept tells the client.
+   * Content-Length that was not kept tells the client. A relay reads the status.
    */
   break(): void {
     if (!this.#isLive) return;
     if (this.#spool !== undefined) {
-      this.send(undefined, undefined, true);
+      const failed = { type: "end", id: this.#event.id, appStatus: 1, protocolStatus: 0 } as const;
+      this.#host.write(this.#codec.send(failed));
+      this.#isOver = true;
+      this.#host.requestEnded();
       return;
     }
     this.#isOver = true;

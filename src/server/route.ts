@@ -55,6 +55,8 @@ export interface Router {
   preload(): Promise<void>;
   /** What the named applications, loaded or not, were made of. */
   readonly watches: readonly Watch[];
+  /** Whether a new process would serve the named applications otherwise; never for scripts. Looks at their files. */
+  isStale(): boolean;
 }
 
 /**
@@ -87,6 +89,10 @@ class ApplicationRouter implements Router {
 
   get watches(): readonly Watch[] {
     return [this.#live.watch];
+  }
+
+  isStale(): boolean {
+    return this.#live.isStale();
   }
 
   route(variables: Variables): Route {
@@ -128,6 +134,10 @@ class MountRouter implements Router {
   get watches(): readonly Watch[] {
     return this.#mounts.flatMap(({ router }) => router.watches);
   }
+
+  isStale(): boolean {
+    return this.#mounts.some(({ router }) => router.isStale());
+  }
 }
 
 class ScriptRouter implements Router {
@@ -142,6 +152,10 @@ class ScriptRouter implements Router {
   }
 
   async preload(): Promise<void> {}
+
+  isStale(): boolean {
+    return false;
+  }
 
   route(variables: Variables): Route {
     const { match, isTranslated } = this.#find(variables);

@@ -4,7 +4,6 @@
 // wait for ever; then, and only then, input goes to a temporary file (0600, unlinked at once) and is read back in order.
 // Its size is bounded by what Apache accepts (FcgidMaxRequestLen, LimitRequestBody).
 
-import { randomUUID } from "node:crypto";
 import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,8 +19,10 @@ export interface InputReceiver {
 
 const blockBytes = 64 * 1024;
 
+/** A name that nobody has: it need not be secret, since the file is made by this call or not at all. */
 function openUnlinked(): number {
-  const path = join(tmpdir(), `tsgi-spool-${randomUUID()}`);
+  const unique = `${process.pid}-${process.hrtime.bigint()}-${Math.random().toString(36).slice(2)}`;
+  const path = join(tmpdir(), `tsgi-spool-${unique}`);
   const fd = openSync(path, "wx+", 0o600);
   unlinkSync(path);
   return fd;

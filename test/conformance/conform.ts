@@ -4,7 +4,7 @@ import { headerValues, type HeaderLines } from "../harness/http.ts";
 import { until } from "../harness/until.ts";
 import { Workspace } from "../harness/workspace.ts";
 import { rows } from "./rows.ts";
-import type { Expectation, Reply, Row, RowContext, TransportName } from "./row.ts";
+import { deviationOf, type Expectation, type Reply, type Row, type RowContext, type TransportName } from "./row.ts";
 
 /** One way to reach the application of the rows. */
 export interface Transport {
@@ -67,7 +67,7 @@ function checkReply(reply: Reply, wanted: Expectation, context: RowContext): voi
 
 /** What a row promises on a transport, deviations applied. */
 function expectationOf(row: Row, name: TransportName): Expectation {
-  return { ...row.expect, ...row.deviations?.[name]?.expect };
+  return { ...row.expect, ...deviationOf(row, name)?.expect };
 }
 
 /**
@@ -96,7 +96,7 @@ export function conform(
     }, 60_000);
 
     for (const row of rows) {
-      if (row.deviations?.[name]?.skip === true || leftOut.includes(row.name)) continue;
+      if (deviationOf(row, name)?.skip === true || leftOut.includes(row.name)) continue;
       test.concurrent(
         row.name,
         async () => {

@@ -240,6 +240,7 @@ export const environRows: readonly Row[] = [
       ...on(["direct", "root"], { because: "no server at all", expect: { body: /^(?:http|cgi) (?:true|false)$/u } }),
       dev: { because: "an HTTP server", expect: { body: "http false" } },
       cgi: { because: "CGI", expect: { body: "cgi true" } },
+      cgi_warm: { because: "one process runs many requests", expect: { body: "cgi false" } },
     },
   },
   {

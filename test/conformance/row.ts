@@ -3,7 +3,7 @@
 import type { HeaderLines, HttpReply } from "../harness/http.ts";
 
 /** Ways in. `direct` is this process without a server; `root` is the same, mounted at the root. */
-export type TransportName = "direct" | "root" | "dev" | "proxy_fcgi" | "fcgid" | "cgi";
+export type TransportName = "direct" | "root" | "dev" | "proxy_fcgi" | "fcgid" | "cgi" | "fcgid_warm" | "cgi_warm";
 
 export interface RowRequest {
   readonly method?: string;
@@ -68,6 +68,13 @@ export interface Row {
 export type Deviations = Partial<Readonly<Record<TransportName, Deviation>>>;
 
 export type { Reply };
+
+/** What a way in deviates in: a relay to a warm daemon as the module that it stands behind, unless the row says more. */
+export function deviationOf(row: Row, name: TransportName): Deviation | undefined {
+  const own = row.deviations?.[name];
+  if (own !== undefined || !name.endsWith("_warm")) return own;
+  return row.deviations?.[name === "cgi_warm" ? "cgi" : "fcgid"];
+}
 
 /** The same deviation for several transports. */
 export function on(names: readonly TransportName[], deviation: Deviation): Deviations {

@@ -7,6 +7,7 @@ import type { Apache } from "../harness/apache.ts";
 import { httpRequest } from "../harness/http.ts";
 import { freePort } from "../harness/machine.ts";
 import { until } from "../harness/until.ts";
+import { endWarmDaemons, pathWithoutPerl, warmDaemons, warmWrapper } from "../harness/warm.ts";
 import type { Workspace } from "../harness/workspace.ts";
 import { headersOf, targetOf, type Transport } from "./conform.ts";
 import type { Row } from "./row.ts";
@@ -141,7 +142,10 @@ export async function overProxyFcgi(workspace: Workspace, socket: string, log: (
 
 /** mod_fcgid, which starts tsgi-fcgid itself. */
 export async function fcgid(workspace: Workspace): Promise<Transport> {
-  const wrapper = await workspace.wrapper("app.fcgi", "tsgi-fcgid", workspace.app("rows.ts"));
+  return overFcgid(workspace, await workspace.wrapper("app.fcgi", "tsgi-fcgid", workspace.app("rows.ts")));
+}
+
+async function overFcgid(workspace: Workspace, wrapper: string): Promise<Transport> {
   const apache = await workspace.apache({
     modules: ["fcgid"],
     config: `${common}
@@ -160,7 +164,10 @@ Alias "${mount}" "${wrapper}"
 
 /** mod_cgid: a process for each request. */
 export async function cgi(workspace: Workspace): Promise<Transport> {
-  const wrapper = await workspace.wrapper("app.cgi", "tsgi-cgi", workspace.app("rows.ts"));
+  return overCgi(workspace, await workspace.wrapper("app.cgi", "tsgi-cgi", workspace.app("rows.ts")));
+}
+
+async function overCgi(workspace: Workspace, wrapper: string): Promise<Transport> {
   const apache = await workspace.apache({
     modules: ["cgid"],
     config: `${common}
@@ -168,4 +175,31 @@ ScriptAlias "${mount}" "${wrapper}"
 `,
   });
   return throughApache(apache);
+}
+
+/** mod_cgid in front of relays to a warm daemon. */
+export async function warmCgi(workspace: Workspace): Promise<Transport> {
+  return await warm(workspace, overCgi, await warmWrapper(workspace, "tsgi-cgi", [workspace.app("rows.ts")]));
+}
+
+/** The same where there is no Perl: the relay in Node. */
+export async function warmCgiWithoutPerl(workspace: Workspace): Promise<Transport> {
+  const path = await pathWithoutPerl(workspace);
+  const wrapper = await warmWrapper(workspace, "tsgi-cgi", [workspace.app("rows.ts")], { path });
+  return await warm(workspace, overCgi, wrapper);
+}
+
+/** mod_fcgid in front of relays to a warm daemon. */
+export async function warmFcgid(workspace: Workspace): Promise<Transport> {
+  return await warm(workspace, overFcgid, await warmWrapper(workspace, "tsgi-fcgid", [workspace.app("rows.ts")]));
+}
+
+async function warm(workspace: Workspace, over: typeof overCgi, wrapper: string): Promise<Transport> {
+  const transport = await over(workspace, wrapper);
+  const close = async (): Promise<void> => {
+    const daemons = warmDaemons(workspace).length;
+    await endWarmDaemons(workspace);
+    if (daemons !== 1) throw new Error(`${daemons} warm daemons ran, not 1`);
+  };
+  return { ...transport, close };
 }

@@ -76,6 +76,14 @@ export function apacheAccount(): Account | undefined {
   throw new Error("no www-data or apache user in /etc/passwd: install Apache with bin/setup");
 }
 
+/** Where a program of the PATH lies. Throws when it is not there. */
+export function programPath(name: string): string {
+  const folders = (process.env["PATH"] ?? "").split(":");
+  const path = folders.map((folder) => join(folder, name)).find((candidate) => existsSync(candidate));
+  if (path === undefined) throw new Error(`these tests need ${name}`);
+  return path;
+}
+
 /** A TCP port of the loopback interface that nobody uses now. */
 export async function freePort(): Promise<number> {
   const server = createServer();

@@ -83,7 +83,7 @@ export async function copyProduct(): Promise<{ product: ProductCopy; remove: () 
   for (const path of ["bin", "dist", "apache", "package.json", ...(await installedPackages())]) {
     if (!existsSync(join(checkout, path))) continue;
     await mkdir(dirname(join(dir, path)), { recursive: true });
-    await cp(join(checkout, path), join(dir, path), { recursive: true });
+    await cp(join(checkout, path), join(dir, path), { recursive: true, preserveTimestamps: true });
   }
   const apps = join(base, "apps");
   await cp(join(checkout, "test/fixtures/apps"), apps, { recursive: true });

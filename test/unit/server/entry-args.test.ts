@@ -11,6 +11,8 @@ const nothing: EntryArguments = {
   adapter: undefined,
   cacheDir: undefined,
   scriptRoot: undefined,
+  idleTimeoutMs: undefined,
+  memoryLimitBytes: undefined,
 };
 const entry = "/opt/tsgi/bin/tsgi-cgi";
 

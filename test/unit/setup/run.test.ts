@@ -41,6 +41,7 @@ beforeEach(async () => {
   await copyFile(original, join(folder, "test/run.mjs"));
   for (const tool of tools) await program(`node_modules/.bin/${tool}`, "exit 0");
   await program("bin/setup", "exit 0");
+  await program("bin/bundle", "exit 0");
   await vitest(report(3, 0), 0);
 });
 
