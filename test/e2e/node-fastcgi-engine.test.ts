@@ -91,7 +91,7 @@ test("one clear error where the package is not installed, before anything is sta
   expect((await program.ended).code).toBe(1);
   expect(program.stdout).toBe("");
   expect(program.stderr).toBe(
-    "tsgi: --engine node-fastcgi: the package node-fastcgi is not installed; run npm install node-fastcgi\n",
+    "tsgi: --engine node-fastcgi: the package node-fastcgi is not installed; run npm install node-fastcgi [TSGI3102]\n",
   );
   const without = tsgi();
   await until("the daemon to serve without it", () => without.stdout.includes("tsgi: listening on "));
