@@ -5,17 +5,17 @@
 import type { Environ, HeaderList } from "../spec.ts";
 
 /** Names whose usual spelling is not one capital for each word. */
-const irregular: Readonly<Record<string, string>> = {
-  dnt: "DNT",
-  etag: "ETag",
-  te: "TE",
-  soapaction: "SOAPAction",
-  "www-authenticate": "WWW-Authenticate",
-  "sec-ch-ua": "Sec-CH-UA",
-  "sec-gpc": "Sec-GPC",
-  "x-ua-compatible": "X-UA-Compatible",
-  "http2-settings": "HTTP2-Settings",
-};
+const irregular: ReadonlyMap<string, string> = new Map([
+  ["dnt", "DNT"],
+  ["etag", "ETag"],
+  ["te", "TE"],
+  ["soapaction", "SOAPAction"],
+  ["www-authenticate", "WWW-Authenticate"],
+  ["sec-ch-ua", "Sec-CH-UA"],
+  ["sec-gpc", "Sec-GPC"],
+  ["x-ua-compatible", "X-UA-Compatible"],
+  ["http2-settings", "HTTP2-Settings"],
+]);
 
 /** Names come from clients: no more of them are remembered than this. */
 const maxRememberedNames = 500;
@@ -26,7 +26,7 @@ function nameOf(variable: string): string {
   const known = names.get(variable);
   if (known !== undefined) return known;
   const lower = variable.slice(5).replaceAll("_", "-").toLowerCase();
-  const name = irregular[lower] ?? lower.replace(/(^|-)([a-z])/g, (text) => text.toUpperCase());
+  const name = irregular.get(lower) ?? lower.replace(/(^|-)([a-z])/g, (text) => text.toUpperCase());
   if (names.size < maxRememberedNames) names.set(variable, name);
   return name;
 }

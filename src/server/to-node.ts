@@ -3,7 +3,7 @@
 // Express wants it, and is not answered or logged here; after the head the response is broken off.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ClientGoneError, ContractError } from "../errors.ts";
+import { ClientGoneError, ContractError, messageOf } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import type { RequestInput } from "../gateway/input.ts";
 import { normalMountPoint } from "../gateway/mount.ts";
@@ -119,6 +119,11 @@ function yieldingSink(sink: ResponseSink, hasYielded: () => boolean): ResponseSi
   };
 }
 
+/** For frameworks no error means that nobody has answered yet, and some words mean what comes next. */
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+}
+
 /**
  * Makes a request listener. Use it as `http.createServer(toNodeHandler(application))`, as `app.use("/path", ...)` in
  * Express and Connect, or call it with the `req` and `res` of another framework.
@@ -145,7 +150,7 @@ export function toNodeHandler(application: Application, options: NodeHandlerOpti
         return true;
       },
       onEnd: () => {
-        if (failure !== undefined) next?.(failure.error);
+        if (failure !== undefined) next?.(asError(failure.error));
       },
     });
     feedInput(request, input);

@@ -50,7 +50,7 @@ export function direct(mountPoint: string, served: Application = application): T
       const reply = await runDirect(served, {
         method: row.request?.method ?? "GET",
         url: target.startsWith("http:") ? target : `http://127.0.0.1:${port}${target}`,
-        headers: headersOf(row),
+        headers: [...headersOf(row), ...(chunks === undefined ? [] : [["Transfer-Encoding", "chunked"] as const])],
         mountPoint,
         log,
         variables: { SERVER_PROTOCOL: `HTTP/${row.request?.version ?? "1.1"}` },
