@@ -2,14 +2,15 @@
 // Rules: it ends at once on SIGTERM when idle and after its request otherwise, since mod_fcgid stalls a graceful restart
 // of the whole Apache for it; SIGHUP, which prefork sends to the group, changes nothing; without its parent it ends.
 
-import { BootError, messageOf, TsgiError } from "../errors.ts";
+import { BootError, messageOf } from "../errors.ts";
 import { sweepUploads } from "../forms/upload-folder.ts";
-import { createLog, logOptionsOf, reopenLog } from "../log.ts";
+import { createLog, logOptionsOf } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
 import { RequestScope } from "../log/scope.ts";
 import { unlimited } from "./admission.ts";
 import { Background } from "./background.ts";
 import { readEntryArguments, targetOf } from "./entry-args.ts";
+import { handleSignals, reportBroken } from "./entry-process.ts";
 import { errorPagesOfEnvironment } from "./error-pages.ts";
 import { FastCgiServer } from "./fastcgi-server.ts";
 import { listen } from "./listen.ts";
@@ -42,21 +43,6 @@ function watchParent(onOrphaned: () => void): void {
     onOrphaned();
   }, parentCheckMs);
   timer.unref();
-}
-
-function handleSignals(stop: () => void): void {
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
-  process.on("SIGHUP", () => {});
-  process.on("SIGUSR1", () => reopenLog(log)); // without it Node would open its debugger
-  process.on("uncaughtException", (error) =>
-    log.error({ code: "TSGI2101", err: error }, "uncaught error outside a request"),
-  );
-}
-
-function reportBroken(error: unknown): void {
-  const code = error instanceof TsgiError ? error.code : "TSGI3003";
-  log.error({ code, err: error }, "the application could not be loaded");
 }
 
 async function main(): Promise<void> {
@@ -110,11 +96,11 @@ async function main(): Promise<void> {
     // eslint-disable-next-line unicorn/no-process-exit -- an entry file; timers of the application must not keep it
     process.exit(0);
   };
-  handleSignals(() => void stop());
+  handleSignals(log, () => void stop());
   watchParent(() => void stop());
   void sweepUploads(); // what a process before this one left when it was killed; it never rejects
   // Load while Apache connects; a broken application answers 500 and is tried again when a file changes.
-  await router.preload().catch(reportBroken);
+  await router.preload().catch((error: unknown) => reportBroken(log, error));
 }
 
 try {

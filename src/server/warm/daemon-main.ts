@@ -2,15 +2,16 @@
 // listening socket as descriptor 3; started by a relay, in a session of its own. The second word says whose log stderr is.
 // Rules: what it serves never changes; when a file of the application does, it makes place for a daemon that loads it.
 
-import { BootError, messageOf, TsgiError } from "../../errors.ts";
+import { BootError, messageOf } from "../../errors.ts";
 import { sweepUploads } from "../../forms/upload-folder.ts";
-import { createLog, logOptionsOf, reopenLog } from "../../log.ts";
+import { createLog, logOptionsOf } from "../../log.ts";
 import { captureConsole } from "../../log/console.ts";
 import { RequestScope } from "../../log/scope.ts";
 import { unlimited } from "../admission.ts";
 import { Background } from "../background.ts";
 import type { EntryArguments } from "../entry-args.ts";
 import { readEntryArguments, targetOf } from "../entry-args.ts";
+import { handleSignals, reportBroken } from "../entry-process.ts";
 import { errorPagesOfEnvironment } from "../error-pages.ts";
 import { FastCgiServer } from "../fastcgi-server.ts";
 import type { Router } from "../route.ts";
@@ -43,21 +44,6 @@ function createWarmRouter(args: EntryArguments): Router {
     mayBeProxied: false,
     log,
   });
-}
-
-function handleSignals(daemon: WarmDaemon): void {
-  process.on("SIGTERM", () => daemon.retire("SIGTERM", signalDeadlineMs));
-  process.on("SIGINT", () => daemon.retire("SIGINT", signalDeadlineMs));
-  process.on("SIGHUP", () => {});
-  process.on("SIGUSR1", () => reopenLog(log)); // without it Node would open its debugger
-  process.on("uncaughtException", (error) =>
-    log.error({ code: "TSGI2101", err: error }, "uncaught error outside a request"),
-  );
-}
-
-function reportBroken(error: unknown): void {
-  const code = error instanceof TsgiError ? error.code : "TSGI3003";
-  log.error({ code, err: error }, "the application could not be loaded");
 }
 
 async function main(): Promise<void> {
@@ -97,7 +83,7 @@ async function main(): Promise<void> {
     isStale: () => router.isStale(),
     retired: (reason) => log.debug({ reason }, "the warm daemon makes place"),
   });
-  handleSignals(daemon);
+  handleSignals(log, (signal) => daemon.retire(signal, signalDeadlineMs));
   try {
     await daemon.listen(listeningFd);
   } catch (error) {
@@ -105,7 +91,7 @@ async function main(): Promise<void> {
   }
   void sweepUploads(); // what a process before this one left when it was killed; it never rejects
   // Load while relays connect; a broken application answers 500, and the next request asks a new daemon.
-  await router.preload().catch(reportBroken);
+  await router.preload().catch((error: unknown) => reportBroken(log, error));
   await daemon.ended;
 }
 
