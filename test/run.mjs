@@ -6,8 +6,9 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tool = (name) => join(root, "node_modules", ".bin", name);
@@ -69,6 +70,13 @@ async function step(name, command, args = [], deadlineMs = 10 * minute) {
   return problem;
 }
 
+/** One failure on one line, so that the end of a long output still says what failed. */
+function failureLine(file, test, message) {
+  const said = stripVTControlCharacters(message).split("\n    at ", 1)[0].replaceAll(/\s+/gu, " ");
+  const words = [relative(root, file), test, said];
+  return `FAILED ${words.filter((word) => word !== "").join(": ")}`.slice(0, 400);
+}
+
 /** Counts of vitest's JSON report. A file that could not even be loaded has no failed test, but counts as one. */
 function readResults(file) {
   const results = JSON.parse(readFileSync(file, "utf8"));
@@ -79,6 +87,14 @@ function readResults(file) {
     passed: results.numPassedTests,
     failed: results.numFailedTests + brokenFiles.length,
     skipped: results.numPendingTests + results.numTodoTests,
+    failures: [
+      ...brokenFiles.map(({ name, message }) => failureLine(name, "", message)),
+      ...results.testResults.flatMap(({ name, assertionResults }) =>
+        assertionResults
+          .filter(({ status }) => status === "failed")
+          .map(({ fullName, failureMessages }) => failureLine(name, fullName, failureMessages.join(" | "))),
+      ),
+    ],
   };
 }
 
@@ -94,7 +110,8 @@ async function test(args) {
       ["run", "--config", config, ...reporters, ...args],
       60 * minute,
     );
-    const results = existsSync(file) ? readResults(file) : { passed: 0, failed: 0, skipped: 0 };
+    const results = existsSync(file) ? readResults(file) : { passed: 0, failed: 0, skipped: 0, failures: [] };
+    report.push(...results.failures.slice(0, 20));
     const ranNothing = results.passed + results.failed === 0;
     if (ranNothing) report.push("FAILED no test ran");
     if (results.skipped > 0) report.push(`       ${results.skipped} tests skipped`);
