@@ -16,6 +16,8 @@ import { ControlServer } from "./control.ts";
 import { ProcessGroup } from "./group.ts";
 import { ServiceNotifier } from "./notify.ts";
 import { PidFile } from "./pid-file.ts";
+import { openStatusServer } from "./status-page/open.ts";
+import type { StatusServer } from "./status-page/server.ts";
 import type { Status } from "./status.ts";
 import { totalStatus } from "./status.ts";
 
@@ -46,6 +48,7 @@ export class Supervisor implements Controlled {
   readonly #notifier: ServiceNotifier;
   #pidFile: PidFile | undefined;
   #control: ControlServer | undefined;
+  #statusServer: StatusServer | undefined;
   readonly #reportDirs: string[] = [];
   #touchTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<{ whole: boolean }> | undefined;
@@ -68,6 +71,7 @@ export class Supervisor implements Controlled {
     if (config.pidFile !== undefined) this.#pidFile = PidFile.write(config.pidFile);
     for (const group of config.groups) await this.#openGroup(group, wasKilled);
     await this.#openControl();
+    this.#statusServer = await openStatusServer(config, { control: this.#control?.path, wasKilled }, this, this.#log);
     for (const group of this.#groups) group.start();
     const outcomes = await Promise.allSettled(this.#groups.map(({ started }) => started));
     const failures = outcomes.flatMap((outcome, index) =>
@@ -126,6 +130,7 @@ export class Supervisor implements Controlled {
 
   /** Closes what is left when all has stopped. */
   async close(): Promise<void> {
+    await this.#statusServer?.close();
     await this.#control?.close();
     await this.#notifier.close();
     this.#pidFile?.remove();
