@@ -16,6 +16,7 @@ import type { Warning } from "../gateway/run.ts";
 import { Exchange } from "../gateway/run.ts";
 import { redactText } from "../log/redact.ts";
 import type { PrintingRequest, RequestScope } from "../log/scope.ts";
+import type { RequestMeter } from "../metrics/meter.ts";
 import type { Application, Environ, Log, Transport } from "../spec.ts";
 import type { AccessLog, EndedRequest } from "./access-log.ts";
 import type { Background } from "./background.ts";
@@ -36,6 +37,8 @@ export interface Service {
   readonly accessLog?: AccessLog | undefined;
   /** Knows whose code runs, for `console.*`. */
   readonly scope?: RequestScope | undefined;
+  /** Measures every request, where somebody wants to know. */
+  readonly meter?: RequestMeter | undefined;
   /** The pages of failed requests, where they are not those of this package. */
   readonly errorPages?: ErrorPages | undefined;
 }

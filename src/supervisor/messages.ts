@@ -2,6 +2,8 @@
 // Rules: every message has a type; what a worker says is checked before it is believed, since it runs the application's
 // code; no message names a process or a file to act on. A message marked "with a socket" carries a native handle.
 
+import type { FiguresReport } from "../metrics/report.ts";
+import { readReport } from "../metrics/report.ts";
 import type { EngineName } from "../config/engine.ts";
 import type { AdapterName } from "../adapters/names.ts";
 import type { RunAs } from "./run-as.ts";
@@ -86,6 +88,7 @@ export type FromWorker =
   | { readonly type: "ready" }
   | BootFailure
   | Pulse
+  | FiguresReport
   /** With a socket: an idle connection that this worker will not serve. */
   | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined }
   /** With the listening socket. */
@@ -145,6 +148,8 @@ export function readFromWorker(value: unknown): FromWorker | undefined {
     }
     case "pulse":
       return readPulse(fields);
+    case "figures":
+      return readReport(fields);
     case "connection":
       return { type: "connection", bytes: readBytes(fields["bytes"]) };
     case "failing":

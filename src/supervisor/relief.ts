@@ -4,6 +4,7 @@
 // connection that was answered here goes to a worker as soon as there is one, and is not closed.
 
 import { OverloadedError } from "../errors.ts";
+import type { RequestMeter } from "../metrics/meter.ts";
 import type { Log } from "../spec.ts";
 import { Background } from "../server/background.ts";
 import { Deadlines } from "../server/deadlines.ts";
@@ -16,6 +17,8 @@ export interface ReliefOptions {
   readonly maxParamsBytes: number;
   readonly paramsTimeoutMs: number;
   readonly log: Log;
+  /** Counts the requests that are answered here. */
+  readonly meter?: RequestMeter | undefined;
 }
 
 /** A connection, and what was read of it by whoever had it before. */
@@ -49,6 +52,7 @@ function refusingServer(options: ReliefOptions): FastCgiServer {
       isMultiprocess: true,
       isRunOnce: false,
       isLogApaches: false,
+      meter: options.meter,
     },
     isBehindFcgid: false,
     isAllowed: () => true,

@@ -2,6 +2,8 @@
 // Rules: everything here is plain data that JSON can carry; names are part of the interface, since monitoring reads them; text
 // that came from an application reaches a terminal without control characters.
 
+import type { Figures, Quantiles, RequestRecord } from "../metrics/figures.ts";
+
 export type WorkerState = "booting" | "ready" | "serving" | "retiring" | "draining" | "killed";
 export type GroupState = "starting" | "serving" | "unavailable" | "stopping";
 
@@ -21,6 +23,15 @@ export interface WorkerStatus {
   /** How late its event loop was at its last pulse. */
   readonly lagMs: number;
   readonly ageSeconds: number;
+  /** As it was about a second ago, as everything below. */
+  readonly heapUsedBytes: number;
+  /** How late its event loop was, measured twenty times a second. */
+  readonly eventLoopLag: Quantiles;
+  readonly figures: Figures;
+  /** The 10 slowest requests that ended in the last 15 minutes, the slowest first. */
+  readonly slowest: readonly RequestRecord[];
+  /** The 10 requests that have been running longest, the longest first. */
+  readonly running: readonly RequestRecord[];
 }
 
 export interface QueueStatus {
@@ -56,6 +67,10 @@ export interface GroupStatus {
   readonly restarts: Readonly<Record<string, number>>;
   readonly reloads: { readonly done: number; readonly failed: number };
   readonly lastBootError: BootErrorStatus | null;
+  /** Of all workers, with those that are gone, and of what was refused before it came to one. */
+  readonly figures: Figures;
+  /** The 10 slowest requests that ended in the last 15 minutes, also those of workers that are gone. */
+  readonly slowest: readonly RequestRecord[];
 }
 
 export interface StatusHead {
@@ -77,6 +92,7 @@ export interface Status extends StatusHead {
   readonly restarts: Readonly<Record<string, number>>;
   /** The latest of all groups. */
   readonly lastBootError: BootErrorStatus | null;
+  readonly figures: Figures;
   readonly groups: readonly GroupStatus[];
 }
 
@@ -84,8 +100,8 @@ function total(groups: readonly GroupStatus[], count: (group: GroupStatus) => nu
   return groups.reduce((sum, group) => sum + count(group), 0);
 }
 
-/** Adds the totals to what is known of each group. */
-export function totalStatus(head: StatusHead, groups: readonly GroupStatus[]): Status {
+/** Adds the totals to what is known of each group. Quantiles cannot be added, so `figures` are given. */
+export function totalStatus(head: StatusHead, groups: readonly GroupStatus[], figures: Figures): Status {
   const restarts: Record<string, number> = {};
   for (const [cause, count] of groups.flatMap((group) => Object.entries(group.restarts))) {
     restarts[cause] = (restarts[cause] ?? 0) + count;
@@ -103,6 +119,7 @@ export function totalStatus(head: StatusHead, groups: readonly GroupStatus[]): S
     timedOut: total(groups, (group) => group.timedOut),
     restarts,
     lastBootError: bootErrors.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at)).at(-1) ?? null,
+    figures,
     groups,
   };
 }

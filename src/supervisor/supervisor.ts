@@ -10,6 +10,7 @@ import { defaultControlPath, makeControlFolder } from "../config/control-path.ts
 import type { ServerConfig } from "../config/groups.ts";
 import { BootError, systemCodeOf } from "../errors.ts";
 import type { Log } from "../spec.ts";
+import { totalFigures } from "./collected-figures.ts";
 import type { Controlled, ReloadOutcome } from "./control.ts";
 import { isSupervisorAlive } from "./control-socket.ts";
 import { ControlServer } from "./control.ts";
@@ -100,6 +101,7 @@ export class Supervisor implements Controlled {
     return totalStatus(
       head,
       this.#groups.map(({ status }) => status),
+      totalFigures(this.#groups.map(({ figures }) => figures)),
     );
   }
 

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { messageOf } from "../errors.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
+import { WorkerFigures } from "./collected-figures.ts";
 import type { ExitCause } from "./exit-cause.ts";
 import { exitCause } from "./exit-cause.ts";
 import type { BootFailure, FromWorker, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
@@ -65,6 +66,7 @@ export class WorkerHandle {
   bootFailure: BootFailure | undefined;
   /** Why it is being replaced or ended; undefined while it is not. */
   intended: RestartCause | undefined;
+  readonly figures: WorkerFigures = new WorkerFigures();
   readonly #options: WorkerOptions;
   readonly #process: ChildProcess;
   readonly #reportFile: string;
@@ -163,7 +165,8 @@ export class WorkerHandle {
     const { pid, generation, state, pulse } = this;
     const { busy, waiting, connections, served, lagMs, rssBytes } = pulse;
     const ageSeconds = Math.round((performance.now() - this.bornMs) / 1000);
-    return { group, pid, generation, state, busy, waiting, connections, served, rss: rssBytes, lagMs, ageSeconds };
+    const counts = { busy, waiting, connections, served, rss: rssBytes, lagMs };
+    return { group, pid, generation, state, ...counts, ageSeconds, ...this.figures.status() };
   }
 
   /** Lets it accept connections. */
@@ -210,7 +213,8 @@ export class WorkerHandle {
     if (message.type === "pulse") {
       this.#pulse = message;
       this.#given = 0;
-    } else if (message.type === "failing") this.#failure = message.message;
+    } else if (message.type === "figures") this.figures.add(message);
+    else if (message.type === "failing") this.#failure = message.message;
     else if (message.type === "boot-failed") this.bootFailure = message;
     this.#options.events.said(this, message, socket);
   }
