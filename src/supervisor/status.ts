@@ -22,6 +22,8 @@ export interface WorkerStatus {
   readonly rss: number;
   /** How late its event loop was at its last pulse. */
   readonly lagMs: number;
+  /** Since it was last heard of, ms: its event loop is blocked when that is much more than the 200 ms between two pulses. */
+  readonly silentMs: number;
   readonly ageSeconds: number;
   /** As it was about a second ago, as everything below. */
   readonly heapUsedBytes: number;
