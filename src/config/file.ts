@@ -111,7 +111,7 @@ function show(value: unknown): string {
 /** A value as the text that a flag would have. Throws an Error that says what is expected. */
 function textOf(setting: Setting<unknown>, value: unknown): string {
   if (typeof value === "string") return value;
-  if (typeof value === "boolean" && setting.placeholder === undefined) return String(value);
+  if (typeof value === "boolean" && typeof setting.default === "boolean") return String(value);
   if (typeof value === "number") {
     if (setting.isOctal !== true) return String(value);
     throw new Error('expected text such as "0022": a number could be meant as octal or as decimal');

@@ -25,6 +25,8 @@ export interface WorkerConfig {
   readonly hasAccessLog: boolean;
   readonly errorPage: string | undefined;
   readonly isDebug: boolean;
+  /** Whether an application that has set OpenTelemetry up gets spans for its requests. */
+  readonly hasTracing: boolean;
   readonly isMultiprocess: boolean;
   /** Whether changed files are looked for, once a second. */
   readonly followsFiles: boolean;
@@ -56,7 +58,7 @@ export type ToWorker =
   /** With a socket: a connection that another process accepted. `bytes` were read from it and not looked at. */
   | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined }
   /** Accept no more, end what runs within the deadline, then say "drained". */
-  | { readonly type: "drain"; readonly deadlineMs: number; readonly handsOver: boolean }
+  | { readonly type: "drain"; readonly deadlineMs: number; readonly handsOver: boolean; readonly reason: string }
   /** Open the log file that has the name now. */
   | { readonly type: "reopen-log" }
   /** Send the listening socket back. */

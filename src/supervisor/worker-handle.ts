@@ -213,7 +213,8 @@ export class WorkerHandle {
   drain(deadlineMs: number, handsOver: boolean): void {
     this.state = "draining";
     this.#drainDeadlineMs = deadlineMs;
-    this.send({ type: "drain", deadlineMs: Math.max(0, deadlineMs - performance.now()), handsOver });
+    const reason = handsOver ? (this.intended ?? "reload") : "stop";
+    this.send({ type: "drain", deadlineMs: Math.max(0, deadlineMs - performance.now()), handsOver, reason });
   }
 
   kill(cause: RestartCause): void {

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 const src = fileURLToPath(new URL("../../src", import.meta.url));
 const contract = ["spec", "errors"];
 const pure = ["fastcgi", "gateway", "apache", "codes"];
-const inner = [...contract, ...pure, "config", "adapters", "loader", "forms", "log", "metrics"];
+const inner = [...contract, ...pure, "config", "adapters", "loader", "forms", "log", "metrics", "events", "tracing"];
 
 /** What a file, or every file of a folder, may import beside its own folder. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -22,6 +22,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   loader: [...contract, "gateway", "log", "adapters"],
   adapters: [...contract, "gateway", "log"],
   metrics: contract,
+  events: [...contract, "metrics"],
+  tracing: [...contract, "gateway"],
   forms: [...contract, "gateway"],
   "node-fastcgi": [...contract, "fastcgi"],
   server: [...inner, "node-fastcgi"],
