@@ -60,6 +60,16 @@ function lineOf({ functionName, url, location }: Frame, urls: ReadonlyMap<string
   return `${functionName === "" ? "(anonymous)" : functionName} (${place})`;
 }
 
+/** Where our own programs lie: the callers of every application. */
+const ownFolder = new URL("../", import.meta.url).href;
+
+/** The calls of the application and of what it calls; those of ours that led there say nothing. */
+function ofApplication(frames: readonly Frame[], urls: ReadonlyMap<string, string>): readonly Frame[] {
+  const urlOf = ({ url, location }: Frame): string => (url === "" ? (urls.get(location.scriptId) ?? "") : url);
+  const first = frames.findIndex((frame) => urlOf(frame).startsWith(ownFolder));
+  return first > 0 ? frames.slice(0, first) : frames;
+}
+
 /** In the watchdog: looks once; `then` is called once, after the main thread goes on. */
 export function lookAtMainThread(then: (look: Look) => void): void {
   const session = new Session();
@@ -70,7 +80,7 @@ export function lookAtMainThread(then: (look: Look) => void): void {
     clearTimeout(timer);
     session.removeAllListeners();
     session.disconnect(); // ends a pause, and one that was asked for and has not come
-    then({ stack: frames.map((frame) => lineOf(frame, urls)), requests });
+    then({ stack: ofApplication(frames, urls).map((frame) => lineOf(frame, urls)), requests });
   };
   const timer = setTimeout(finish, lookMs);
   session.connectToMainThread();

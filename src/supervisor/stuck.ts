@@ -56,7 +56,20 @@ export function onStuckReport(stream: Readable, receive: (report: StuckReport) =
   });
 }
 
-/** The requests of a report as they are `sinceMs` later, each with the stack that all of them are in. */
-export function stuckRequests({ requests, stack }: StuckReport, sinceMs: number): RequestRecord[] {
-  return requests.map((record) => ({ ...record, elapsedMs: record.elapsedMs + sinceMs, where: stack }));
+/**
+ * The requests of a report as they are `sinceMs` later, each with the stack that all of them are in. Where the report has
+ * none, those that the worker itself has told of before are meant.
+ */
+export function stuckRequests(
+  { requests, stack }: StuckReport,
+  sinceMs: number,
+  told: readonly RequestRecord[],
+): RequestRecord[] {
+  const later = (record: RequestRecord): RequestRecord => ({
+    ...record,
+    elapsedMs: record.elapsedMs + sinceMs,
+    where: stack,
+  });
+  if (requests.length > 0) return requests.map(later);
+  return told.map((record): RequestRecord => Object.assign({ where: stack }, record));
 }

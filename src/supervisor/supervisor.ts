@@ -9,6 +9,8 @@ import { formatListenAddress } from "../config/address.ts";
 import { defaultControlPath, makeControlFolder } from "../config/control-path.ts";
 import type { ServerConfig } from "../config/groups.ts";
 import { BootError, systemCodeOf } from "../errors.ts";
+import type { HistogramCounts } from "../metrics/histogram.ts";
+import { Histogram } from "../metrics/histogram.ts";
 import type { Log } from "../spec.ts";
 import { totalFigures } from "./collected-figures.ts";
 import type { Controlled, ReloadOutcome } from "./control.ts";
@@ -103,6 +105,13 @@ export class Supervisor implements Controlled {
       this.#groups.map(({ status }) => status),
       totalFigures(this.#groups.map(({ figures }) => figures)),
     );
+  }
+
+  /** How long requests took in their applications since the start, of all groups. */
+  applicationTimes(): HistogramCounts {
+    const sum = new Histogram();
+    for (const { figures } of this.#groups) sum.add(figures.tally.application.counts());
+    return sum.counts();
   }
 
   /** A new generation of every group. */

@@ -43,8 +43,10 @@ const noJavaScript = ["(no JavaScript: a synchronous call of Node's)"];
 
 /** Starts the thread. The function that it gives has to be called whenever the event loop turns. */
 export function startWatchdog(options: WatchdogOptions): () => void {
+  const { deadlockTimeoutMs, slowRequestMs, group, logLevel, logFile } = options;
   const shared = new SharedArrayBuffer(8);
-  const data: WatchdogData = { ...options, shared, parent: process.ppid };
+  const settings = { deadlockTimeoutMs, slowRequestMs, group, logLevel, logFile };
+  const data: WatchdogData = { ...settings, shared, parent: process.ppid };
   const thread = new Worker(new URL(import.meta.url), {
     workerData: data,
     execArgv: [],

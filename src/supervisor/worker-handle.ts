@@ -173,9 +173,11 @@ export class WorkerHandle {
     const { pid, generation, state, pulse } = this;
     const { busy, waiting, connections, served, lagMs, rssBytes } = pulse;
     const ageSeconds = Math.round((performance.now() - this.bornMs) / 1000);
-    const counts = { busy, waiting, connections, served, rss: rssBytes, lagMs };
+    const figures = this.#figuresStatus();
+    const running = this.#stuck === undefined ? 0 : figures.running.length; // the pulse came before them
+    const counts = { busy: Math.max(busy, running), waiting, connections, served, rss: rssBytes, lagMs };
     const silentMs = Math.round(performance.now() - this.#lastPulseMs);
-    return { group, pid, generation, state, ...counts, silentMs, ageSeconds, ...this.#figuresStatus() };
+    return { group, pid, generation, state, ...counts, silentMs, ageSeconds, ...figures };
   }
 
   /** A blocked worker reports nothing itself. */
@@ -183,12 +185,7 @@ export class WorkerHandle {
     const figures = this.figures.status();
     if (this.#stuck === undefined) return figures;
     const { report, atMs } = this.#stuck;
-    const requests = stuckRequests(report, Math.round(performance.now() - atMs));
-    const where = report.stack;
-    return {
-      ...figures,
-      running: requests.length > 0 ? requests : figures.running.map((record) => ({ ...record, where })),
-    };
+    return { ...figures, running: stuckRequests(report, Math.round(performance.now() - atMs), figures.running) };
   }
 
   /** Lets it accept connections. */

@@ -56,6 +56,13 @@ export class SlowLog {
     return taken.slice(0, maxBlocked);
   }
 
+  /** How long until the next request becomes slow, ms; undefined when none runs that was not told of. */
+  get nextMs(): number | undefined {
+    const { meter, slowMs } = this.#options;
+    const next = meter.longerThan(0).find(([request]) => !this.#told.has(request));
+    return next === undefined ? undefined : slowMs - next[1];
+  }
+
   #untold(): (readonly [MeasuredRequest, number])[] {
     const { meter, slowMs } = this.#options;
     const fresh = meter.longerThan(slowMs).filter(([request]) => !this.#told.has(request));

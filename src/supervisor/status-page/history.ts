@@ -9,7 +9,7 @@ const maxSamples = (15 * 60_000) / sampleMs;
 /** What is known at one moment. Counters are since the start. */
 export interface Reading {
   readonly served: number;
-  /** Answered with 5xx, or not at all. */
+  /** Answered 5xx by their applications, or broken off. */
   readonly failed: number;
   /** Answered 503 for want of a place. */
   readonly shed: number;

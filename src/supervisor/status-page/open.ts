@@ -4,7 +4,7 @@ import { formatListenAddress } from "../../config/address.ts";
 import type { ServerConfig } from "../../config/groups.ts";
 import type { Log } from "../../spec.ts";
 import { runAsOf, socketAccessOf } from "../group-setup.ts";
-import type { StatusServerOptions } from "./server.ts";
+import type { Watched } from "./server.ts";
 import { StatusServer } from "./server.ts";
 import { ControlToken } from "./token.ts";
 
@@ -28,7 +28,7 @@ function tokenOf({ controlToken }: ServerConfig, control: string | undefined): C
 export async function openStatusServer(
   config: ServerConfig,
   { control, wasKilled }: Surroundings,
-  controlled: StatusServerOptions["controlled"],
+  watched: Watched,
   log: Log,
 ): Promise<StatusServer | undefined> {
   const { status: address, groups } = config;
@@ -37,7 +37,7 @@ export async function openStatusServer(
   const access = socketAccessOf(first, runAsOf(first), wasKilled);
   const token = tokenOf(config, control);
   try {
-    const server = await StatusServer.open({ address, access, controlled, token, log });
+    const server = await StatusServer.open({ address, access, watched, token, log });
     log.info({ status: formatListenAddress(server.address), token: token?.file }, "the status page is served");
     return server;
   } catch (error) {

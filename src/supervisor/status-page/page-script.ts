@@ -41,7 +41,7 @@ const quantile = (quantiles, name) => number(quantiles?.count > 0 ? formatMs(qua
 
 /* A worker that has not been heard of for a while does nothing else. */
 function stateOf(worker) {
-  return worker.isStuck === true ? "blocked" : worker.state;
+  return worker.silentMs > 900 && worker.state !== "booting" && worker.state !== "killed" ? "blocked" : worker.state;
 }
 
 function showWorkers(status) {

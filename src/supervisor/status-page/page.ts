@@ -61,7 +61,6 @@ const sections = [
   section("slowest", "Slowest requests of the last 15 minutes", [
     ...numbers("Took"),
     ...words("Request Status Began Script"),
-    ...numbers("Worker"),
   ]),
 ];
 

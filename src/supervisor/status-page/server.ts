@@ -19,14 +19,21 @@ import { BoundedHttp, reply, replyText } from "../bounded-http.ts";
 import type { Controlled } from "../control.ts";
 import { History, sampleMs } from "./history.ts";
 import { statusPage } from "./page.ts";
-import { noLatency, readingOf } from "./reading.ts";
+import type { HistogramCounts } from "../../metrics/histogram.ts";
+import { latencyBetween, readingOf } from "./reading.ts";
 import type { ControlToken } from "./token.ts";
+
+/** What the page shows, and its one act. */
+export interface Watched extends Pick<Controlled, "status" | "reload"> {
+  /** How long requests took in their applications since the start. */
+  applicationTimes(): HistogramCounts;
+}
 
 export interface StatusServerOptions {
   readonly address: ListenAddress;
   /** As the socket that Apache connects to has it. */
   readonly access: SocketAccess;
-  readonly controlled: Pick<Controlled, "status" | "reload">;
+  readonly watched: Watched;
   /** undefined: there is no reload here. */
   readonly token: ControlToken | undefined;
   readonly log: Log;
@@ -62,6 +69,7 @@ export class StatusServer {
   readonly #options: StatusServerOptions;
   readonly #http: BoundedHttp;
   readonly #history: History;
+  #times: HistogramCounts;
   #listener: Server;
   #open: OpenSocket | undefined;
   #timers: readonly NodeJS.Timeout[] = [];
@@ -69,7 +77,8 @@ export class StatusServer {
 
   private constructor(options: StatusServerOptions) {
     this.#options = options;
-    this.#history = new History(readingOf(options.controlled.status()), performance.now());
+    this.#history = new History(readingOf(options.watched.status()), performance.now());
+    this.#times = options.watched.applicationTimes();
     this.#http = new BoundedHttp(methods, (target, response, request) => this.#answer(target, response, request));
     this.#listener = this.#createListener();
   }
@@ -107,7 +116,10 @@ export class StatusServer {
 
   #sample(): void {
     const moment = { nowMs: performance.now(), at: Date.now() };
-    this.#history.add(readingOf(this.#options.controlled.status()), noLatency, moment);
+    const { watched } = this.#options;
+    const times = watched.applicationTimes();
+    this.#history.add(readingOf(watched.status()), latencyBetween(this.#times, times), moment);
+    this.#times = times;
   }
 
   /** Makes the socket's file again when somebody removed it. */
@@ -142,8 +154,8 @@ export class StatusServer {
   }
 
   #status(): object {
-    const { controlled, token } = this.#options;
-    const status = controlled.status();
+    const { watched, token } = this.#options;
+    const status = watched.status();
     const reading = readingOf(status);
     return { ...status, reading, now: new Date().toISOString(), tokenFile: token?.file ?? null };
   }
@@ -182,7 +194,7 @@ export class StatusServer {
   async #reload(response: ServerResponse, request: IncomingMessage): Promise<void> {
     if (!this.#checkReload(response, request)) return;
     this.#options.log.info({ target: "/reload" }, "asked over the status page");
-    const outcome = await this.#options.controlled.reload();
+    const outcome = await this.#options.watched.reload();
     reply(response, outcome.ok ? 200 : 500, outcome);
   }
 }

@@ -35,14 +35,14 @@ button:disabled { opacity: .55; cursor: default; }
 .tiles div, .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 .tiles div { padding: 11px 14px; min-width: 0; }
 .tiles dt { color: var(--soft); font-size: 13px; }
-.tiles dd { margin: 0; font-size: 23px; font-weight: 650; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.tiles small { font-size: 13px; font-weight: 400; color: var(--soft); }
+.tiles dd { margin: 0; font-size: 23px; font-weight: 650; font-variant-numeric: tabular-nums; }
+.tiles small { display: block; font-size: 13px; font-weight: 400; color: var(--soft); }
 .charts { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; margin-bottom: 14px; }
 figure { margin: 0; padding: 12px 14px 8px; min-width: 0; }
 figcaption { display: flex; flex-wrap: wrap; gap: 2px 16px; align-items: baseline; font-size: 13px; }
 figcaption h2 { flex: 1 1 auto; }
 .legend { display: inline-flex; gap: 6px; align-items: baseline; color: var(--soft); }
-.legend b { color: var(--text); font-variant-numeric: tabular-nums; min-width: 4.6em; }
+.legend b { color: var(--text); font-variant-numeric: tabular-nums; min-width: 4em; }
 .legend::before { content: ""; width: 14px; border-top: 3px solid; align-self: center; }
 .legend.c1::before { color: var(--one); } .legend.c2::before { color: var(--two); border-top-style: dashed; } .legend.c3::before { color: var(--three); border-top-style: dotted; }
 svg { display: block; width: 100%; height: 150px; margin-top: 6px; touch-action: pan-y; }
@@ -60,7 +60,7 @@ th, td { padding: 6px 14px; text-align: left; border-top: 1px solid var(--line);
 thead th { border-top: 0; color: var(--soft); font-weight: 500; font-size: 13px; padding-top: 2px; }
 tbody th { font-weight: 600; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
-.wide { white-space: normal; overflow-wrap: anywhere; min-width: 15em; }
+.wide { white-space: normal; overflow-wrap: anywhere; min-width: 11em; }
 td.none { color: var(--soft); }
 code, pre { font: 13px/1.45 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 pre { margin: 4px 0; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -75,6 +75,7 @@ footer { padding-bottom: 24px; color: var(--soft); font-size: 13px; }
 @media (max-width: 720px) {
   header, main, footer { padding-left: 12px; padding-right: 12px; }
   .charts { grid-template-columns: 1fr; }
+  figcaption h2 { flex-basis: 100%; }
   .tiles { grid-template-columns: 1fr 1fr; gap: 8px; }
   th, td { padding: 6px 10px; }
 }
