@@ -16,6 +16,7 @@ import { ControlServer, isSupervisorAlive } from "./control.ts";
 import { ProcessGroup } from "./group.ts";
 import { ServiceNotifier } from "./notify.ts";
 import { PidFile } from "./pid-file.ts";
+import { prometheusText } from "./prometheus.ts";
 import type { Status } from "./status.ts";
 import { totalStatus } from "./status.ts";
 
@@ -97,6 +98,17 @@ export class Supervisor implements Controlled {
       head,
       this.#groups.map(({ status }) => status),
       totalFigures(this.#groups.map(({ figures }) => figures)),
+    );
+  }
+
+  async metrics(): Promise<string> {
+    const status = this.status();
+    const groups = this.#groups.map(({ figures }, index) => ({ figures, status: status.groups[index] }));
+    return await prometheusText(
+      status,
+      groups.flatMap(({ figures: { tally, lag }, status: group }) =>
+        group === undefined ? [] : [{ status: group, tally, lag }],
+      ),
     );
   }
 
