@@ -33,8 +33,9 @@ function fieldsOf(value: unknown): Fields {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
+/** Halves of surrogate pairs would make two texts look alike when they are written as UTF-8. */
 function text(value: unknown): string {
-  return typeof value === "string" ? value.slice(0, maxTextLength) : "";
+  return typeof value === "string" ? value.slice(0, maxTextLength).replace(/[\ud800-\udfff]/gu, "\ufffd") : "";
 }
 
 function upTo(most: number, value: unknown): number {

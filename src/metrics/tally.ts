@@ -182,12 +182,12 @@ export class Tally {
   }
 
   #applications(): ApplicationFigures[] {
-    const busiest = [...this.#scripts].sort(([, a], [, b]) => b.requests - a.requests);
-    const isShown = ([script]: readonly [string, ScriptTally], index: number): boolean =>
-      script !== other && index < shownScripts;
-    const shown = busiest.filter((entry, index) => isShown(entry, index));
-    const rest = busiest.filter((entry, index) => !isShown(entry, index)).map(([, tally]) => tally);
-    return [...shown, ...(rest.length === 0 ? [] : [[other, together(rest)] as const])].map(([script, tally]) => ({
+    const known = [...this.#scripts].filter(([script]) => script !== other);
+    const busiest = known.sort(([, a], [, b]) => b.requests - a.requests);
+    const others = [...busiest.slice(shownScripts).map(([, tally]) => tally), this.#scripts.get(other) ?? []].flat();
+    const shown = busiest.slice(0, shownScripts);
+    if (others.length > 0) shown.push([other, together(others)]);
+    return shown.map(([script, tally]) => ({
       script,
       requests: tally.requests,
       errors: tally.errors,

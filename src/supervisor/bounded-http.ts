@@ -46,6 +46,11 @@ export function reply(
   replyText(response, status, `${JSON.stringify(body)}\n`, { "Content-Type": "application/json", ...headers });
 }
 
+/** The answer to a program that reads Prometheus' text format. */
+export function replyMetrics(response: ServerResponse, text: string): void {
+  replyText(response, 200, text, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
+}
+
 /** Waits for the end of the body. False when it is too long or never comes. */
 async function isReceived(request: IncomingMessage): Promise<boolean> {
   return await new Promise((resolve) => {

@@ -1,7 +1,7 @@
 // The control server: HTTP on a unix socket of mode 0600, for `tsgi status`, `reload` and `stop`, and for curl.
-// Rules: every answer is JSON and a line feed; the socket is made under another name and renamed into place, so that it is
-// there only when it answers; the file of a dead daemon is taken over, a living one is left alone; a request that does not
-// arrive in time is cut off, a request that did is answered, also while the server closes.
+// Rules: every answer is JSON and a line feed, but for /metrics; the socket is made under another name and renamed into
+// place, so that it is there only when it answers; the file of a dead daemon is taken over, a living one is left alone; a
+// request that does not arrive in time is cut off, a request that did is answered, also while the server closes.
 
 import { lstatSync, unlinkSync } from "node:fs";
 import type { ServerResponse } from "node:http";
@@ -9,7 +9,7 @@ import type { Server } from "node:net";
 import { BootError, messageOf } from "../errors.ts";
 import type { Log } from "../spec.ts";
 import type { Methods } from "./bounded-http.ts";
-import { BoundedHttp, reply } from "./bounded-http.ts";
+import { BoundedHttp, reply, replyMetrics } from "./bounded-http.ts";
 import type { FileIdentity } from "./control-socket.ts";
 import { isSame, takePlace } from "./control-socket.ts";
 import type { Status } from "./status.ts";
@@ -25,6 +25,8 @@ export interface ReloadOutcome {
 /** What the server is the door to. The promises must settle, also when the supervisor stops meanwhile. */
 export interface Controlled {
   status(): Status;
+  /** The figures as text for Prometheus. */
+  metrics(): Promise<string>;
   /** Settles when the new generation serves, or will not. */
   reload(): Promise<ReloadOutcome>;
   /** Settles when the last request ended; `whole` is false when some were cut off. The process ends soon after. */
@@ -51,6 +53,7 @@ async function replyUntilExit(response: ServerResponse, body: object): Promise<v
 
 const methods: Methods = {
   "/status": ["GET", "HEAD"],
+  "/metrics": ["GET", "HEAD"],
   "/reload": ["POST"],
   "/stop": ["POST"],
 };
@@ -138,6 +141,10 @@ export class ControlServer {
     try {
       if (target === "/status") {
         reply(response, 200, this.#controlled.status());
+        return;
+      }
+      if (target === "/metrics") {
+        replyMetrics(response, await this.#controlled.metrics());
         return;
       }
       this.#log.info({ target }, "asked over the control socket");

@@ -145,6 +145,7 @@ export function formatAge(seconds: number): string {
 }
 
 function formatSize(bytes: number): string {
+  if (bytes < 2 ** 20) return bytes < 2 ** 10 ? `${bytes}` : `${Math.round(bytes / 2 ** 10)}k`;
   const mebibytes = bytes / 2 ** 20;
   return mebibytes < 10_000 ? `${Math.round(mebibytes)}M` : `${(mebibytes / 2 ** 10).toFixed(1)}G`;
 }
@@ -165,7 +166,41 @@ function lined(rows: readonly (readonly string[])[], isLeft: (column: number) =>
   );
 }
 
-const workerHead = ["PID", "GEN", "STATE", "BUSY", "WAIT", "CONN", "SERVED", "RSS", "LAG", "AGE"];
+/** A duration as a person reads it: three digits. */
+function formatMs(ms: number): string {
+  if (ms >= 60_000) return formatAge(ms / 1000);
+  const [value, unit] = ms >= 999.5 ? [ms / 1000, "s"] : [ms, "ms"];
+  return `${Number(value.toPrecision(value < 1 ? 2 : 3))}${unit}`;
+}
+
+function counted(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
+}
+
+const shownSlowest = 3;
+
+/** What there is to say of the requests that ended; nothing before there were any. */
+function figureLines({ figures, slowest }: GroupStatus): string[] {
+  const { responses, failed, bytesIn, bytesOut, applicationMs, queueMs } = figures;
+  if (queueMs.count === 0) return [];
+  const failures = counted(failed);
+  const { p50, p95, p99, max } = applicationMs;
+  const times = `p50 ${formatMs(p50)}, p95 ${formatMs(p95)}, p99 ${formatMs(p99)}, max ${formatMs(max)}`;
+  const slow = slowest.slice(0, shownSlowest).map((request) => {
+    const { elapsedMs, method, path, status, startedAt } = request;
+    return `    ${formatMs(elapsedMs)}  ${printable(`${method} ${path}`)}  ${status ?? ""}  ${printable(startedAt)}`;
+  });
+  return [
+    `  answered ${counted(responses) || "0"}, failed ${failures || "0"}, in ${formatSize(bytesIn)}, out ${formatSize(bytesOut)}`,
+    `  time in application ${times}; queue p99 ${formatMs(queueMs.p99)}, max ${formatMs(queueMs.max)}`,
+    ...(slow.length === 0 ? [] : ["  slowest of the last 15 minutes:", ...slow]),
+  ];
+}
+
+const workerHead = ["PID", "GEN", "STATE", "BUSY", "WAIT", "CONN", "SERVED", "P95", "RSS", "HEAP", "LAG", "AGE"];
 const stateColumn = 2;
 
 function workerCells(worker: WorkerStatus): string[] {
@@ -177,7 +212,9 @@ function workerCells(worker: WorkerStatus): string[] {
     String(worker.waiting),
     String(worker.connections),
     String(worker.served),
+    formatMs(worker.figures.applicationMs.p95),
     formatSize(worker.rss),
+    formatSize(worker.heapUsedBytes),
     `${Math.round(worker.lagMs)}ms`,
     formatAge(worker.ageSeconds),
   ];
@@ -190,6 +227,7 @@ function groupLines(group: GroupStatus): string[] {
   const lines = [
     `group ${printable(group.name)}: ${group.state} on ${printable(group.listen)}, generation ${group.generation}, queue ${queue.waiting}/${queue.limit}, shed ${group.shed}, restarts ${causes === "" ? "0" : causes}`,
     `  served ${group.served}, timed out ${group.timedOut}, handed over ${group.handedOver}, reloads ${reloads.done} (${reloads.failed} failed)`,
+    ...figureLines(group),
   ];
   if (lastBootError !== null) {
     lines.push(`  last boot error, generation ${lastBootError.generation} at ${printable(lastBootError.at)}:`);
@@ -205,9 +243,13 @@ function groupLines(group: GroupStatus): string[] {
 
 function isGroup(value: unknown): value is GroupStatus {
   if (typeof value !== "object" || value === null) return false;
-  const { workers, queue, reloads, restarts } = value as Partial<Record<keyof GroupStatus, unknown>>;
+  const { workers, queue, reloads, restarts, figures, slowest } = value as Partial<Record<keyof GroupStatus, unknown>>;
+  const parts = [queue, reloads, restarts, figures];
   return (
-    Array.isArray(workers) && [queue, reloads, restarts].every((part) => typeof part === "object" && part !== null)
+    Array.isArray(workers) &&
+    Array.isArray(slowest) &&
+    parts.every((part) => typeof part === "object" && part !== null) &&
+    workers.every((worker: Partial<WorkerStatus> | null) => typeof worker?.figures === "object")
   );
 }
 

@@ -19,6 +19,7 @@ import { ControlServer } from "./control.ts";
 import { ProcessGroup } from "./group.ts";
 import { ServiceNotifier } from "./notify.ts";
 import { PidFile } from "./pid-file.ts";
+import { prometheusText } from "./prometheus.ts";
 import { openStatusServer } from "./status-page/open.ts";
 import type { StatusServer } from "./status-page/server.ts";
 import type { Status } from "./status.ts";
@@ -112,6 +113,17 @@ export class Supervisor implements Controlled {
     const sum = new Histogram();
     for (const { figures } of this.#groups) sum.add(figures.tally.application.counts());
     return sum.counts();
+  }
+
+  async metrics(): Promise<string> {
+    const status = this.status();
+    const groups = this.#groups.map(({ figures }, index) => ({ figures, status: status.groups[index] }));
+    return await prometheusText(
+      status,
+      groups.flatMap(({ figures: { tally, lag }, status: group }) =>
+        group === undefined ? [] : [{ status: group, tally, lag }],
+      ),
+    );
   }
 
   /** A new generation of every group. */

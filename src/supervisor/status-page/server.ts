@@ -15,7 +15,7 @@ import type { OpenSocket, SocketAccess } from "../../server/listen.ts";
 import { listen } from "../../server/listen.ts";
 import type { Log } from "../../spec.ts";
 import type { Methods } from "../bounded-http.ts";
-import { BoundedHttp, reply, replyText } from "../bounded-http.ts";
+import { BoundedHttp, reply, replyMetrics, replyText } from "../bounded-http.ts";
 import type { Controlled } from "../control.ts";
 import { History, sampleMs } from "./history.ts";
 import { statusPage } from "./page.ts";
@@ -24,7 +24,7 @@ import { latencyBetween, readingOf } from "./reading.ts";
 import type { ControlToken } from "./token.ts";
 
 /** What the page shows, and its one act. */
-export interface Watched extends Pick<Controlled, "status" | "reload"> {
+export interface Watched extends Pick<Controlled, "status" | "metrics" | "reload"> {
   /** How long requests took in their applications since the start. */
   applicationTimes(): HistogramCounts;
 }
@@ -43,6 +43,7 @@ const methods: Methods = {
   "/": ["GET", "HEAD"],
   "/status.json": ["GET", "HEAD"],
   "/history.json": ["GET", "HEAD"],
+  "/metrics": ["GET", "HEAD"],
   "/reload": ["POST"],
 };
 
@@ -146,6 +147,7 @@ export class StatusServer {
       else if (target === "/status.json") reply(response, 200, this.#status());
       else if (target === "/history.json")
         reply(response, 200, { intervalMs: sampleMs, samples: this.#history.samples });
+      else if (target === "/metrics") replyMetrics(response, await this.#options.watched.metrics());
       else await this.#reload(response, request);
     } catch (error) {
       this.#options.log.error({ code: "TSGI4101", err: error, target }, "a status request failed");
