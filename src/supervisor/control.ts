@@ -12,6 +12,7 @@ import type { Methods } from "./bounded-http.ts";
 import { BoundedHttp, reply, replyMetrics } from "./bounded-http.ts";
 import type { FileIdentity } from "./control-socket.ts";
 import { isSame, takePlace } from "./control-socket.ts";
+import type { HistoryAnswer } from "./status-page/recorder.ts";
 import type { Status } from "./status.ts";
 
 export interface ReloadOutcome {
@@ -25,6 +26,8 @@ export interface ReloadOutcome {
 /** What the server is the door to. The promises must settle, also when the supervisor stops meanwhile. */
 export interface Controlled {
   status(): Status;
+  /** What the charts show. */
+  history(): HistoryAnswer;
   /** The figures as text for Prometheus. */
   metrics(): Promise<string>;
   /** Settles when the new generation serves, or will not. */
@@ -53,6 +56,7 @@ async function replyUntilExit(response: ServerResponse, body: object): Promise<v
 
 const methods: Methods = {
   "/status": ["GET", "HEAD"],
+  "/history": ["GET", "HEAD"],
   "/metrics": ["GET", "HEAD"],
   "/reload": ["POST"],
   "/stop": ["POST"],
@@ -141,6 +145,10 @@ export class ControlServer {
     try {
       if (target === "/status") {
         reply(response, 200, this.#controlled.status());
+        return;
+      }
+      if (target === "/history") {
+        reply(response, 200, this.#controlled.history());
         return;
       }
       if (target === "/metrics") {

@@ -20,6 +20,8 @@ import { ProcessGroup } from "./group.ts";
 import { ServiceNotifier } from "./notify.ts";
 import { PidFile } from "./pid-file.ts";
 import { prometheusText } from "./prometheus.ts";
+import type { HistoryAnswer } from "./status-page/recorder.ts";
+import { Recorder } from "./status-page/recorder.ts";
 import { openStatusServer } from "./status-page/open.ts";
 import type { StatusServer } from "./status-page/server.ts";
 import type { Status } from "./status.ts";
@@ -53,6 +55,7 @@ export class Supervisor implements Controlled {
   #pidFile: PidFile | undefined;
   #control: ControlServer | undefined;
   #statusServer: StatusServer | undefined;
+  readonly #recorder: Recorder;
   readonly #reportDirs: string[] = [];
   #touchTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<{ whole: boolean }> | undefined;
@@ -62,6 +65,7 @@ export class Supervisor implements Controlled {
     this.#options = options;
     this.#log = options.log;
     this.#notifier = new ServiceNotifier({ env: process.env, log: options.log, pid: process.pid });
+    this.#recorder = new Recorder(this);
     this.stopAsked = new Promise((resolve) => (this.#askStop = resolve));
   }
 
@@ -115,6 +119,10 @@ export class Supervisor implements Controlled {
     return sum.counts();
   }
 
+  history(): HistoryAnswer {
+    return this.#recorder.answer;
+  }
+
   async metrics(): Promise<string> {
     const status = this.status();
     const groups = this.#groups.map(({ figures }, index) => ({ figures, status: status.groups[index] }));
@@ -153,6 +161,7 @@ export class Supervisor implements Controlled {
 
   /** Closes what is left when all has stopped. */
   async close(): Promise<void> {
+    this.#recorder.stop();
     await this.#statusServer?.close();
     await this.#control?.close();
     await this.#notifier.close();

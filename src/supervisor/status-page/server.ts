@@ -17,17 +17,12 @@ import type { Log } from "../../spec.ts";
 import type { Methods } from "../bounded-http.ts";
 import { BoundedHttp, reply, replyMetrics, replyText } from "../bounded-http.ts";
 import type { Controlled } from "../control.ts";
-import { History, sampleMs } from "./history.ts";
 import { statusPage } from "./page.ts";
-import type { HistogramCounts } from "../../metrics/histogram.ts";
-import { latencyBetween, readingOf } from "./reading.ts";
+import { readingOf } from "./reading.ts";
 import type { ControlToken } from "./token.ts";
 
 /** What the page shows, and its one act. */
-export interface Watched extends Pick<Controlled, "status" | "metrics" | "reload"> {
-  /** How long requests took in their applications since the start. */
-  applicationTimes(): HistogramCounts;
-}
+export type Watched = Pick<Controlled, "status" | "metrics" | "history" | "reload">;
 
 export interface StatusServerOptions {
   readonly address: ListenAddress;
@@ -69,29 +64,22 @@ function refusalOf(request: IncomingMessage, kind: ListenAddress["kind"]): strin
 export class StatusServer {
   readonly #options: StatusServerOptions;
   readonly #http: BoundedHttp;
-  readonly #history: History;
-  #times: HistogramCounts;
   #listener: Server;
   #open: OpenSocket | undefined;
-  #timers: readonly NodeJS.Timeout[] = [];
-  #isLost = false;
+  #watch: NodeJS.Timeout | undefined;
+  #isClosing = false;
 
   private constructor(options: StatusServerOptions) {
     this.#options = options;
-    this.#history = new History(readingOf(options.watched.status()), performance.now());
-    this.#times = options.watched.applicationTimes();
     this.#http = new BoundedHttp(methods, (target, response, request) => this.#answer(target, response, request));
     this.#listener = this.#createListener();
   }
 
-  /** Opens the socket, answers on it and begins to collect samples. Throws BootError. */
+  /** Opens the socket and answers on it. Throws BootError. */
   static async open(options: StatusServerOptions): Promise<StatusServer> {
     const server = new StatusServer(options);
     server.#open = await listen(server.#listener, options.address, options.access);
-    server.#timers = [
-      setInterval(() => server.#sample(), sampleMs).unref(),
-      setInterval(() => void server.#checkFile(), watchMs).unref(),
-    ];
+    server.#watch = setInterval(() => void server.#checkFile(), watchMs).unref();
     return server;
   }
 
@@ -102,9 +90,9 @@ export class StatusServer {
 
   /** Removes the socket's file and takes no more requests; settles when what was asked is answered. */
   async close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
-    this.#open?.removeFile();
-    this.#listener.close();
+    this.#isClosing = true;
+    clearInterval(this.#watch);
+    this.#closeListener();
     await this.#http.close();
     this.#options.token?.remove();
   }
@@ -115,28 +103,27 @@ export class StatusServer {
     );
   }
 
-  #sample(): void {
-    const moment = { nowMs: performance.now(), at: Date.now() };
-    const { watched } = this.#options;
-    const times = watched.applicationTimes();
-    this.#history.add(readingOf(watched.status()), latencyBetween(this.#times, times), moment);
-    this.#times = times;
-  }
-
   /** Makes the socket's file again when somebody removed it. */
   async #checkFile(): Promise<void> {
-    if (this.#isLost || this.#open?.fileState() !== "absent") return;
+    if (this.#open?.fileState() !== "absent") return;
+    clearInterval(this.#watch);
     const { address, access, log } = this.#options;
     const listener = this.#createListener();
     try {
       this.#open = await listen(listener, address, access);
       this.#listener.close();
       this.#listener = listener;
+      if (this.#isClosing) this.#closeListener();
+      else this.#watch = setInterval(() => void this.#checkFile(), watchMs).unref();
     } catch (error) {
-      this.#isLost = true;
       const fields = { code: "TSGI3232", status: formatListenAddress(address), reason: messageOf(error) };
       log.warn(fields, "the status socket was removed and cannot be made again");
     }
+  }
+
+  #closeListener(): void {
+    this.#open?.removeFile();
+    this.#listener.close();
   }
 
   async #answer(target: string, response: ServerResponse, request: IncomingMessage): Promise<void> {
@@ -145,8 +132,7 @@ export class StatusServer {
       if (refusal !== undefined) reply(response, 403, { ok: false, message: refusal });
       else if (target === "/") this.#sendPage(response);
       else if (target === "/status.json") reply(response, 200, this.#status());
-      else if (target === "/history.json")
-        reply(response, 200, { intervalMs: sampleMs, samples: this.#history.samples });
+      else if (target === "/history.json") reply(response, 200, this.#options.watched.history());
       else if (target === "/metrics") replyMetrics(response, await this.#options.watched.metrics());
       else await this.#reload(response, request);
     } catch (error) {
