@@ -45,7 +45,7 @@ export const applicationPages: readonly CodePage[] = [
     remedies: ["mend the place that the stack names", "move long computations to a worker thread"],
   },
   {
-    codes: ["TSGI2121"],
+    codes: ["TSGI2131"],
     title: "a request takes longer than --slow-request",
     meaning:
       "The line says whether it waits for something, blocks the event loop (then with its stack), or has ended. `leftOut` counts lines before it that were one too many.",

@@ -129,7 +129,7 @@ class Watchdog {
       const { stack } = look;
       for (const request of slow)
         this.#tell(
-          { code: "TSGI2121", ...request, state: "blocked", stack },
+          { code: "TSGI2131", ...request, state: "blocked", stack },
           "slow request: the event loop is blocked",
           "warn",
         );

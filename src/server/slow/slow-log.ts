@@ -21,7 +21,7 @@ export interface SlowLogOptions {
   readonly log: Log;
 }
 
-const code = "TSGI2121";
+const code = "TSGI2131";
 /** Lines of each kind in each window. */
 const maxLines = 10;
 const windowMs = 10_000;

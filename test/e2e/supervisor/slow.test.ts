@@ -25,7 +25,7 @@ interface SlowLine {
 }
 
 function slowLines(supervised: Supervised, path: string): SlowLine[] {
-  const lines = supervised.log.split("\n").filter((line) => line.includes('"TSGI2121"'));
+  const lines = supervised.log.split("\n").filter((line) => line.includes('"TSGI2131"'));
   return lines.map((line) => JSON.parse(line) as SlowLine).filter((line) => line.path.startsWith(path));
 }
 
