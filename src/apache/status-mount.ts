@@ -32,7 +32,7 @@ export function statusSection(mount: StatusMount | undefined): Directive[] {
   const who = line(
     "Require",
     ["local"],
-    "Requests from this machine only. Whatever is put here instead: paths and scripts can be read on the page.",
+    "Requests from this machine only; paths and scripts can be read there. A later section that fits, such as one for /, would have the last word: this one comes last.",
   );
   return [blank, block("Location", [mount.mountPoint], [who, pass], "The status page of the daemon.")];
 }

@@ -117,9 +117,14 @@ class Watchdog {
   };
 
   #look(now: number, blockedMs: number, mustTell: boolean): void {
-    if (this.#isLooking || Atomics.load(this.#fields, debuggerIndex) === 1) return;
-    this.#isLooking = true;
+    if (this.#isLooking) return;
     this.#isTold ||= mustTell;
+    if (Atomics.load(this.#fields, debuggerIndex) === 1) {
+      // Its pauses are not ours to end.
+      if (mustTell) this.#tell({ code: "TSGI2102", blockedMs, stack: [] }, "the event loop is blocked");
+      return;
+    }
+    this.#isLooking = true;
     this.#nextLookMs = now + lookAgainMs;
     lookAtMainThread((look) => {
       this.#isLooking = false;

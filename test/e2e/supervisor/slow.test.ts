@@ -83,9 +83,37 @@ test("many slow requests make few lines", async () => {
     const [worker] = (await supervised.status()).workers;
     return worker?.running.length === 10 && worker.running.every(({ elapsedMs }) => elapsedMs > 500);
   });
-  expect(slowLines(supervised, "/file").filter(({ state }) => state === "waiting")).toHaveLength(10);
   await workspace.write("gates/many", "");
   expect((await Promise.all(all)).map(({ status }) => status)).toEqual(all.map(() => 200));
   await supervised.leaveNoTrace();
-  expect(slowLines(supervised, "/file").filter(({ state }) => state === "ended")).toHaveLength(10);
+  const lines = slowLines(supervised, "/file");
+  expect(lines.filter(({ state }) => state === "waiting")).toHaveLength(10);
+  expect(lines.filter(({ state }) => state === "ended")).toHaveLength(10);
+}, 60_000);
+
+/** An application that has a profiler of its own running while it blocks. */
+const profiled = `
+import { Session } from "node:inspector/promises";
+function spinWhileProfiled(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+export async function application(environ, startResponse) {
+  const session = new Session();
+  session.connect();
+  await session.post("Profiler.enable");
+  await session.post("Profiler.start");
+  spinWhileProfiled(Number(environ.QUERY_STRING));
+  const { profile } = await session.post("Profiler.stop");
+  session.disconnect();
+  startResponse("200 OK", [["Content-Type", "text/plain"]]);
+  return String(profile.nodes.some(({ callFrame }) => callFrame.functionName === "spinWhileProfiled"));
+}
+`;
+
+test("an application that uses the inspector itself goes on doing so", async () => {
+  const app = await workspace.write("profiled/app.ts", profiled);
+  const supervised = await Supervised.start(workspace, { app, args: ["--slow-request", "500ms"], processes: 1 });
+  expect(await supervised.text("/?1500")).toBe("true");
+  const { stack = [] } = await slowLine(supervised, "/", "blocked");
+  expect(stack[0]).toMatch(/^spinWhileProfiled \(\S+\/app\.ts:4:\d+\)$/u);
 }, 60_000);
