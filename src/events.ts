@@ -93,10 +93,13 @@ const failed: WeakSet<AnyListener> = sharedState("failed listeners", () => new W
 /** Calls `listener` at each event of the name, until the function that it returns is called. */
 export function on<Name extends EventName>(name: Name, listener: EventListener<Name>): () => void {
   listeners[name] = [...(listeners[name] ?? []), listener];
+  let isOn = true;
   return () => {
+    if (!isOn) return;
+    isOn = false;
     const all = listeners[name] ?? [];
     const index = all.findIndex((each) => each === listener);
-    const rest = index === -1 ? all : all.toSpliced(index, 1);
+    const rest = all.toSpliced(index, 1);
     listeners[name] = rest.length === 0 ? undefined : rest;
   };
 }

@@ -116,7 +116,7 @@ function textOf(setting: Setting<unknown>, value: unknown): string {
     if (setting.isOctal !== true) return String(value);
     throw new Error('expected text such as "0022": a number could be meant as octal or as decimal');
   }
-  throw new Error(setting.placeholder === undefined ? "expected true or false" : "expected text or a number");
+  throw new Error(typeof setting.default === "boolean" ? "expected true or false" : "expected text or a number");
 }
 
 /** Part of a sentence about an unknown name. */

@@ -43,9 +43,15 @@ function mayHave(family: { name: string; type: string }, sample: Sample): boolea
   return sample.name === `${family.name}_sum` || sample.name === `${family.name}_count`;
 }
 
+/** The same for the same labels, in whatever order. */
+function keyOf(labels: Readonly<Record<string, string>>): string {
+  const names = Object.keys(labels).sort((a, b) => (a < b ? -1 : 1));
+  return JSON.stringify(names.map((name) => [name, labels[name]]));
+}
+
 function withoutLe({ labels }: Sample): string {
   const { le: _, ...rest } = labels;
-  return JSON.stringify(Object.entries(rest).sort());
+  return keyOf(rest);
 }
 
 function checkHistogram({ name, samples }: MetricFamily): void {
@@ -98,7 +104,7 @@ export function readPrometheus(text: string): ReadonlyMap<string, MetricFamily> 
       const [, sample = "", labels = "", value = ""] = sampleLine.exec(line) ?? [];
       if (sample === "" || current === undefined || current.type === "") throw new Error(`malformed: ${line}`);
       const read = { name: sample, labels: readLabels(labels, line), value: readValue(value, line) };
-      const key = JSON.stringify([sample, Object.entries(read.labels).sort()]);
+      const key = `${sample} ${keyOf(read.labels)}`;
       if (seen.has(key)) throw new Error(`series twice: ${line}`);
       seen.add(key);
       current.samples.push(read);
