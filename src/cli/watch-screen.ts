@@ -82,21 +82,21 @@ function groupLine(group: GroupStatus): string {
   return `${plain(name)}: ${state}, generation ${generation}, ${workers.length}/${processes} workers, ${counts}`;
 }
 
-function requestLine({ elapsedMs, method, path, status, where }: RequestRecord): string {
-  const place = where?.[0] === undefined ? "" : `  in ${plain(where[0])}`;
+function requestLines({ elapsedMs, method, path, status, where }: RequestRecord): string[] {
   const answered = status === null ? "" : `${status || "none"}  `;
-  return `${formatMs(elapsedMs).padStart(7)}  ${answered}${plain(method)} ${plain(path)}${place}`;
+  const line = `${formatMs(elapsedMs).padStart(7)}  ${answered}${plain(method)} ${plain(path)}`;
+  return where?.[0] === undefined ? [line] : [line, `         in ${plain(where[0])}`];
 }
 
 function requests(title: string, records: readonly RequestRecord[]): string[] {
   const longest = records.toSorted((a, b) => b.elapsedMs - a.elapsedMs).slice(0, maxRequests);
-  return longest.length === 0 ? [] : ["", title, ...longest.map(requestLine)];
+  return longest.length === 0 ? [] : ["", title, ...longest.flatMap(requestLines)];
 }
 
 function bootError({ lastBootError }: Status): string[] {
   if (lastBootError === null) return [];
-  const [first = ""] = plain(lastBootError.message).split("?at ");
-  return [`last boot error, generation ${lastBootError.generation}: ${first}`];
+  const [first = ""] = lastBootError.message.split("\n");
+  return [`last boot error, generation ${lastBootError.generation}: ${plain(first)}`];
 }
 
 /** The lines of the screen. */

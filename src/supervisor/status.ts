@@ -208,7 +208,7 @@ const stateColumn = 2;
 const blockedMs = 900;
 
 /** The state of a worker, or that it is heard of no more: its event loop is blocked. */
-export function shownState({ state, silentMs }: WorkerStatus): WorkerState | "blocked" {
+function shownState({ state, silentMs }: WorkerStatus): WorkerState | "blocked" {
   return silentMs > blockedMs && state !== "booting" && state !== "killed" ? "blocked" : state;
 }
 

@@ -41,7 +41,7 @@ test("draws itself anew, reloads and quits by a key, and gives the terminal back
   await until("the figures", () => screenOf(program).some((line) => /^tsgi .*: running, pid/u.test(line)));
   await until("the blocked worker, and where it hangs", () => {
     const text = screenOf(program).join("\n");
-    return /\bblocked\b/u.test(text) && /GET \/block-file {2}in spinWithoutEnd \(/u.test(text);
+    return /\bblocked\b/u.test(text) && /GET \/block-file\n +in spinWithoutEnd \(/u.test(text);
   });
   await workspace.write("gates/open", "");
   expect((await blocked).status).toBe(200);
