@@ -27,6 +27,8 @@ export interface Terminal {
 const blockBars = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588";
 const asciiBars = "_.-:=+*#";
 const maxRequests = 5;
+/** Workers report once a second, so what runs for a shorter time may have ended. */
+const shownMs = 1000;
 
 function clip(text: string, columns: number): string {
   return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}~`;
@@ -113,7 +115,7 @@ export function drawScreen(shown: Shown, terminal: Terminal): string[] {
     ...bootError(status),
     ...requests(
       "longest running",
-      status.workers.flatMap(({ running }) => running),
+      status.workers.flatMap(({ running }) => running).filter(({ elapsedMs }) => elapsedMs >= shownMs),
     ),
     ...requests(
       "slowest of the last 15 minutes",

@@ -23,12 +23,28 @@ function niceTop(value, least, base) {
   return step * power * unit;
 }
 
+/* From 0 to a round number above all values. */
+function linearScale(values, { least, base }) {
+  const top = niceTop(Math.max(0, ...values), least, base);
+  return { share: (value) => value / top, marks: [0, top / 2, top] };
+}
+
+/* Powers of ten around all values: a few long requests must not hide what the many others do. */
+function logScale(values) {
+  const known = values.filter((value) => value > 0);
+  const low = Math.max(-2, Math.floor(Math.log10(Math.min(1, ...known))));
+  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(1, ...known))));
+  const step = Math.ceil((high - low) / 4);
+  const marks = [];
+  for (let power = low; power <= high; power += step) marks.push(10 ** power);
+  return { share: (value) => Math.max(0, (Math.log10(value) - low) / (high - low)), marks };
+}
+
 class Chart {
-  constructor(id, { series, format, least, base }) {
+  constructor(id, { series, format, least, base, isLog }) {
     this.series = series;
     this.format = format;
-    this.least = least;
-    this.base = base ?? 10;
+    this.scale = (values) => (isLog ? logScale(values) : linearScale(values, { least, base: base ?? 10 }));
     this.samples = [];
     this.end = Date.now();
     this.cursor = undefined;
@@ -86,12 +102,13 @@ class Chart {
     const height = this.svg.clientHeight;
     if (width === 0) return;
     const values = this.samples.flatMap((sample) => this.series.map(({ key }) => sample[key])).filter(isNumber);
-    const top = niceTop(Math.max(0, ...values), this.least, this.base);
+    const scale = this.scale(values);
     const x = (at) => margin.left + (1 - (this.end - at) / spanMs) * (width - margin.left - margin.right);
-    const y = (value) => height - margin.bottom - (value / top) * (height - margin.top - margin.bottom);
-    const parts = this.grid(x, y, top, width);
+    const y = (value) => height - margin.bottom - scale.share(value) * (height - margin.top - margin.bottom);
+    const bottom = height - margin.bottom;
+    const parts = this.grid({ x, y, bottom, width, marks: scale.marks });
     this.series.forEach(({ key }, index) => {
-      const line = this.line(key, x, y);
+      const line = this.line(key, { x, y, bottom });
       if (index === 0 && line.area !== "") parts.push(svgMake("path", { class: "area", d: line.area }));
       parts.push(svgMake("path", { class: "c" + (index + 1), d: line.path }));
     });
@@ -107,23 +124,23 @@ class Chart {
     this.say(sample ?? this.samples[this.samples.length - 1], sample !== undefined);
   }
 
-  grid(x, y, top, width) {
+  grid({ x, y, bottom, width, marks }) {
     const parts = [];
-    for (const part of [0, 0.5, 1]) {
-      const at = Math.round(y(top * part)) + 0.5;
+    for (const mark of marks) {
+      const at = Math.round(y(mark)) + 0.5;
       parts.push(svgMake("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: at, y2: at }));
-      const text = part === 0 ? "0" : this.format(top * part);
+      const text = mark === 0 ? "0" : this.format(mark).replace(".0 ", " ");
       parts.push(svgMake("text", { x: margin.left - 7, y: at + 4, "text-anchor": "end" }, text));
     }
     for (const minutes of [15, 10, 5, 0]) {
       const anchor = minutes === 15 ? "start" : minutes === 0 ? "end" : "middle";
       const text = minutes === 0 ? "now" : "-" + minutes + " min";
-      parts.push(svgMake("text", { x: x(this.end - minutes * 60000), y: y(0) + 15, "text-anchor": anchor }, text));
+      parts.push(svgMake("text", { x: x(this.end - minutes * 60000), y: bottom + 15, "text-anchor": anchor }, text));
     }
     return parts;
   }
 
-  line(key, x, y) {
+  line(key, { x, y, bottom }) {
     let path = "";
     let area = "";
     let run = [];
@@ -131,7 +148,7 @@ class Chart {
       if (run.length === 0) return;
       const points = run.map(([at, value]) => x(at).toFixed(1) + " " + y(value).toFixed(1));
       path += "M" + points.join("L") + (run.length === 1 ? "h0.1" : "");
-      area += "M" + x(run[0][0]).toFixed(1) + " " + y(0) + "L" + points.join("L") + "L" + x(run[run.length - 1][0]).toFixed(1) + " " + y(0) + "Z";
+      area += "M" + x(run[0][0]).toFixed(1) + " " + bottom + "L" + points.join("L") + "L" + x(run[run.length - 1][0]).toFixed(1) + " " + bottom + "Z";
       run = [];
     };
     for (const sample of this.samples) {

@@ -30,7 +30,7 @@ function formatRate(value) {
 function formatMs(value) {
   if (!isNumber(value)) return "-";
   if (value === 0) return "0 ms";
-  if (value < 9.95) return value.toFixed(1) + " ms";
+  if (value < 9.95) return value.toFixed(value < 0.095 ? 2 : 1) + " ms";
   if (value < 1000) return Math.round(value) + " ms";
   return value < 60000 ? (value / 1000).toFixed(1) + " s" : formatAge(value / 1000);
 }

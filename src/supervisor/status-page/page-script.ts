@@ -10,7 +10,7 @@ const deadlineMs = 5000;
 
 const charts = [
   new Chart("rate-chart", { format: formatRate, least: 1, series: [{ name: "requests", key: "rate" }] }),
-  new Chart("latency-chart", { format: formatMs, least: 1, series: [
+  new Chart("latency-chart", { format: formatMs, isLog: true, series: [
     { name: "p50", key: "p50" }, { name: "p95", key: "p95" }, { name: "p99", key: "p99" }] }),
   new Chart("error-chart", { format: formatRate, least: 1, series: [
     { name: "failed", key: "errorRate" }, { name: "shed", key: "shedRate" }] }),
@@ -65,8 +65,7 @@ function showGroups(status) {
       cells: [words(group.name), state(group.state), number(group.workers.length + " of " + group.processes),
         number(String(group.generation)), number(formatCount(group.served)),
         number(group.queue.waiting + " of " + group.queue.limit), number(formatCount(group.shed)),
-        number(formatCount(group.timedOut)), number(formatCount(group.handedOver)),
-        number(failed > 0 ? done + ", " + failed + " failed" : String(done)), long(causes || "none"), long(group.listen)],
+        number(formatCount(group.timedOut)), number(failed > 0 ? done + ", " + failed + " failed" : String(done)), long(causes || "none"), long(group.listen)],
     };
   });
   fillTable("groups", rows, "There is no group.");
@@ -83,6 +82,9 @@ function showApplications(status) {
   fillTable("applications", rows, "No request has ended yet.");
 }
 
+/* Workers report once a second, so what runs for a shorter time may have ended. */
+const shownMs = 1000;
+
 /* The records of all workers, each with its worker. */
 function recordsOf(status, name) {
   return status.workers.flatMap((worker) => (worker[name] ?? []).map((record) => ({ ...record, worker })))
@@ -90,13 +92,13 @@ function recordsOf(status, name) {
 }
 
 function showRequests(status) {
-  const running = recordsOf(status, "running").map((record) => ({
+  const running = recordsOf(status, "running").filter(({ elapsedMs }) => elapsedMs >= shownMs).map((record) => ({
     key: record.worker.pid + " " + record.id,
     cells: [number(formatMs(record.elapsedMs)), long(record.method + " " + record.path),
       record.where?.length > 0 ? { stack: record.where, wide: true } : words(stateOf(record.worker) === "blocked" ? "blocked" : "waiting"),
       script(record.script), number(String(record.worker.pid))],
   }));
-  fillTable("running", running, "No request is running.");
+  fillTable("running", running, "No request has been running for more than a second.");
   const past = status.groups.flatMap((group) => group.slowest ?? [])
     .sort((one, other) => other.elapsedMs - one.elapsedMs).slice(0, 10);
   const slowest = past.map((record) => ({

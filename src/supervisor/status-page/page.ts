@@ -51,7 +51,7 @@ const sections = [
   ]),
   section("groups", "Groups", [
     ...words("Group State"),
-    ...numbers("Workers, Generation, Served, Queue, Shed, Timed out, Handed over, Reloads"),
+    ...numbers("Workers, Generation, Served, Queue, Shed, Timed out, Reloads"),
     ...words("Restarts Address"),
   ]),
   section("applications", "Applications", [

@@ -29,7 +29,7 @@ async function read(...chunks: readonly string[]): Promise<StuckReport[]> {
 test("a report is read in whatever pieces it comes", async () => {
   const line = `${JSON.stringify(report)}\n`;
   expect(await read(line)).toEqual([report]);
-  expect(await read(...line)).toEqual([report]);
+  expect(await read(...line.split(""))).toEqual([report]);
   expect(await read(line + line.slice(0, 20), line.slice(20))).toEqual([report, report]);
 });
 
