@@ -59,7 +59,7 @@ table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { padding: 6px 14px; text-align: left; border-top: 1px solid var(--line); vertical-align: top; white-space: nowrap; }
 thead th { border-top: 0; color: var(--soft); font-weight: 500; font-size: 13px; padding-top: 2px; }
 tbody th { font-weight: 600; }
-tr > :first-child:not(.wide):not([colspan]) { width: 1%; }
+tr > .number:first-child { width: 1%; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .wide { white-space: normal; overflow-wrap: anywhere; min-width: 11em; }
 td.none { color: var(--soft); }
