@@ -89,6 +89,7 @@ export class Histogram {
   #quantile(share: number): number {
     let left = Math.ceil(share * this.#count);
     const bucket = this.#counts.findIndex((count) => (left -= count) <= 0);
+    if (bucket === 0) return 0; // most of these are exactly 0, such as the wait of a request that need not wait
     return rounded(Math.min((lowerBoundMs(bucket) + lowerBoundMs(bucket + 1)) / 2, this.#maxMs));
   }
 }

@@ -62,7 +62,8 @@ export class SocketConnection implements RequestHost, Waiter {
   #turn: Turn = "none";
   /** What came while the turn is awaited. */
   #held: Buffer = nothing;
-  #awaitedSinceMs: number | undefined;
+  /** Since when the next request waits for its turn, here or elsewhere before; undefined while none does. */
+  awaitedSinceMs: number | undefined;
   #isActivity = false;
   #isParsing = false;
   #isDraining = false;
@@ -188,7 +189,7 @@ export class SocketConnection implements RequestHost, Waiter {
     else if (admission.enter()) this.#turn = "taken";
     else if (admission.wait(this) || this.#canLeave) {
       this.#turn = "awaited";
-      this.#awaitedSinceMs = performance.now();
+      this.awaitedSinceMs ??= performance.now();
     } else this.#turn = "refused";
   }
 
@@ -243,8 +244,8 @@ export class SocketConnection implements RequestHost, Waiter {
     const spool = this.#options.isBehindFcgid ? new SpoolingFlow(this) : undefined;
     this.#request = request;
     const startedMs = clock === undefined && service.meter === undefined ? undefined : performance.now();
-    const queuedMs = this.#awaitedSinceMs === undefined ? 0 : performance.now() - this.#awaitedSinceMs;
-    this.#awaitedSinceMs = undefined;
+    const queuedMs = this.awaitedSinceMs === undefined ? 0 : performance.now() - this.awaitedSinceMs;
+    this.awaitedSinceMs = undefined;
     if (this.#turn === "refused") {
       traffic.shed += 1;
       request.begin(refusing, spool, startedMs, queuedMs);

@@ -56,7 +56,7 @@ export type ToWorker =
   /** With the listening socket: accept from now on; in the place of an earlier one. */
   | { readonly type: "serve" }
   /** With a socket: a connection that another process accepted. `bytes` were read from it and not looked at. */
-  | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined }
+  | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined; readonly waitedMs: number }
   /** Accept no more, end what runs within the deadline, then say "drained". */
   | { readonly type: "drain"; readonly deadlineMs: number; readonly handsOver: boolean; readonly reason: string }
   /** Open the log file that has the name now. */

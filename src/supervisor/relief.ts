@@ -25,6 +25,13 @@ export interface ReliefOptions {
 export interface Held {
   readonly handle: SocketHandle;
   readonly bytes: Uint8Array | undefined;
+  /** Since when a request waits in it, on the clock of `performance.now`; undefined when there is none as far as we know. */
+  readonly waitingSinceMs?: number | undefined;
+}
+
+/** What its request has waited, ms. */
+export function waitedMs({ waitingSinceMs }: Held): number {
+  return waitingSinceMs === undefined ? 0 : performance.now() - waitingSinceMs;
 }
 
 /** How long a connection that is to be refused may wait for its request, ms. */
@@ -117,8 +124,9 @@ export class Relief {
     return all;
   }
 
-  #answer({ handle, bytes }: Held): void {
+  #answer(held: Held): void {
+    const { handle, bytes } = held;
     this.#shed += 1;
-    this.#refusing.adopt(handle, bytes === undefined ? undefined : Buffer.from(bytes));
+    this.#refusing.adopt(handle, bytes === undefined ? undefined : Buffer.from(bytes), waitedMs(held));
   }
 }

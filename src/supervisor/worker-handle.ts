@@ -19,6 +19,8 @@ import { oomKills } from "./oom-kills.ts";
 import { unresponsiveMs } from "./plan.ts";
 import type { RestartCause, WorkerState, WorkerView } from "./plan.ts";
 import { isProcessStopped } from "./process-state.ts";
+import type { Held } from "./relief.ts";
+import { waitedMs } from "./relief.ts";
 import type { WorkerStatus } from "./status.ts";
 import type { StuckReport } from "./stuck.ts";
 import { onStuckReport, stuckFd, stuckRequests } from "./stuck.ts";
@@ -151,9 +153,10 @@ export class WorkerHandle {
   }
 
   /** Hands it a connection. When it cannot be given, `failed` gets it back. */
-  give(handle: SocketHandle, bytes: Uint8Array | undefined, failed: () => void): void {
+  give(held: Held, failed: () => void): void {
+    const { handle, bytes } = held;
     this.#given += 1;
-    this.send({ type: "connection", bytes }, handle, (hasLeft) => {
+    this.send({ type: "connection", bytes, waitedMs: waitedMs(held) }, handle, (hasLeft) => {
       if (hasLeft) handle.close();
       else failed();
     });

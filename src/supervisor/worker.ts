@@ -123,7 +123,7 @@ export class Worker {
         if (handle !== undefined) void this.#serve(handle);
         break;
       case "connection":
-        if (handle !== undefined) this.#server.adopt(handle, bufferOf(message.bytes));
+        if (handle !== undefined) this.#server.adopt(handle, bufferOf(message.bytes), message.waitedMs);
         break;
       case "drain":
         emit("processStopping", { reason: message.reason }, this.#log);

@@ -127,8 +127,15 @@ test("known requests are counted exactly, also after a reload and after a worker
   await supervised.serving();
   expect((await statusOf(supervised)).figures).toEqual(figures);
   expect(await supervised.text("/hello")).toBe("hello");
-  const reloaded = await counted(supervised, figures.queueMs.count + 1);
-  expect(reloaded.figures.responses["2xx"]).toBe(figures.responses["2xx"] + 1);
+  const load = supervised.load({ clients: 8, requests: 400 });
+  await load.more(50);
+  await supervised.reload();
+  await load.finished();
+  await supervised.serving();
+  const reloaded = await counted(supervised, figures.queueMs.count + 401);
+  expect(reloaded.figures.queueMs.count).toBe(figures.queueMs.count + 401);
+  expect(reloaded.figures.responses["2xx"]).toBe(figures.responses["2xx"] + 401);
+  expect(reloaded.figures.failed).toEqual(figures.failed);
   const [victim] = supervised.workers();
   if (victim !== undefined) process.kill(victim, "SIGKILL");
   await until("another worker in its place", async () => {
@@ -137,7 +144,7 @@ test("known requests are counted exactly, also after a reload and after a worker
   });
   const killed = await statusOf(supervised);
   expect(killed.figures).toEqual(reloaded.figures);
-  expect(killed.restarts).toEqual({ reload: 2, signal: 1 });
+  expect(killed.restarts).toEqual({ reload: 4, signal: 1 });
   expect(killed.groups[0]?.slowest[0]).toMatchObject({ path: "/never", status: 504 });
   await agree(supervised, killed);
 }, 120_000);

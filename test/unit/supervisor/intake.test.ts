@@ -23,7 +23,7 @@ class FakeWorker {
     this.silentSinceMs = isSilent ? -Infinity : Infinity;
   }
 
-  give(handle: SocketHandle): void {
+  give({ handle }: Held): void {
     this.given.push(handle);
   }
 }
