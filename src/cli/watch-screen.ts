@@ -80,8 +80,8 @@ function course({ status, samples, rate }: Shown, { columns, hasBlocks }: Termin
 function groupLine(group: GroupStatus): string {
   const { name, state, generation, workers, processes, queue, shed, timedOut, restarts } = group;
   const restarted = Object.values(restarts).reduce((sum, count) => sum + count, 0);
-  const counts = `queue ${queue.waiting}/${queue.limit}, shed ${shed}, timed out ${timedOut}, restarts ${restarted}`;
-  return `${plain(name)}: ${state}, generation ${generation}, ${workers.length}/${processes} workers, ${counts}`;
+  const counts = `queue ${queue.waiting}/${queue.limit}, shed ${shed}, restarts ${restarted}, timed out ${timedOut}`;
+  return `${plain(name)}: ${state}, gen ${generation}, ${workers.length}/${processes} workers, ${counts}`;
 }
 
 function requestLines({ elapsedMs, method, path, status, where }: RequestRecord): string[] {
