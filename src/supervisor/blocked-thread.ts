@@ -18,7 +18,7 @@ export interface BlockedRequests {
   readonly nextMs?: number | undefined;
 }
 
-export interface Look {
+interface Look {
   /** Innermost call first; empty when no JavaScript ran. */
   readonly stack: readonly string[];
   readonly requests: BlockedRequests;
@@ -76,7 +76,10 @@ export function lookAtMainThread(then: (look: Look) => void): void {
   const urls = new Map<string, string>();
   let frames: readonly Frame[] = [];
   let requests = none;
+  let isOver = false;
   const finish = (): void => {
+    if (isOver) return;
+    isOver = true; // the end of the session calls back whoever still waits
     clearTimeout(timer);
     session.removeAllListeners();
     session.disconnect(); // ends a pause, and one that was asked for and has not come
@@ -94,7 +97,7 @@ export function lookAtMainThread(then: (look: Look) => void): void {
       } catch {
         // The application has put something else there.
       }
-      session.post("Debugger.resume", finish);
+      if (!isOver) session.post("Debugger.resume", finish);
     });
   });
   session.post("Debugger.enable");

@@ -8,7 +8,6 @@ import { url as debuggerUrl } from "node:inspector";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import type { LogLevel, ProcessLog } from "../log.ts";
 import { createLog, servingBase } from "../log.ts";
-import type { Look } from "./blocked-thread.ts";
 import { lookAtMainThread } from "./blocked-thread.ts";
 import type { StuckReport } from "./stuck.ts";
 import { stuckFd } from "./stuck.ts";
@@ -62,9 +61,8 @@ export function startWatchdog(options: WatchdogOptions): () => void {
 }
 
 /** Tells the supervisor. A pipe that is full or gone has nobody who reads it. */
-function report(look: Look): void {
-  const stack = look.stack.length === 0 ? noJavaScript : look.stack;
-  const message: StuckReport = { type: "stuck", requests: look.requests.running, stack };
+function report(requests: StuckReport["requests"], stack: readonly string[]): void {
+  const message: StuckReport = { type: "stuck", requests, stack };
   try {
     writeSync(stuckFd, `${JSON.stringify(message)}\n`);
   } catch {
@@ -104,6 +102,7 @@ class Watchdog {
     if (beat !== this.#beat || now - this.#checkedMs > 4 * checkMs) {
       this.#beat = beat;
       this.#turnedMs = now;
+      this.#nextLookMs = now;
       this.#isTold = false;
     }
     this.#checkedMs = now;
@@ -126,12 +125,12 @@ class Watchdog {
     }
     this.#isLooking = true;
     this.#nextLookMs = now + lookAgainMs;
-    lookAtMainThread((look) => {
+    lookAtMainThread(({ requests, stack: frames }) => {
       this.#isLooking = false;
-      const { slow, nextMs } = look.requests;
+      const { running, slow, nextMs } = requests;
+      const stack = frames.length === 0 ? noJavaScript : frames;
       if (nextMs !== undefined) this.#nextLookMs = Math.min(this.#nextLookMs, performance.now() + nextMs);
-      report(look);
-      const { stack } = look;
+      report(running, stack);
       for (const request of slow)
         this.#tell(
           { code: "TSGI2131", ...request, state: "blocked", stack },

@@ -52,8 +52,12 @@ export class SlowLog {
 
   /** Requests that are slow, which the caller tells of: they will not be given again. The longest first. */
   takeBlocked(): SlowRequest[] {
-    const taken = this.#untold().map(([request, elapsedMs]) => this.#describe(request, elapsedMs));
-    return taken.slice(0, maxBlocked);
+    return this.#untold()
+      .slice(0, maxBlocked)
+      .flatMap(([request, elapsedMs]) => {
+        const leftOut = this.#slowLines.take(performance.now());
+        return leftOut === undefined ? [] : [{ ...this.#describe(request, elapsedMs), ...omitted(leftOut) }];
+      });
   }
 
   /** How long until the next request becomes slow, ms; undefined when none runs that was not told of. */
