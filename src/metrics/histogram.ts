@@ -8,7 +8,7 @@ import { noQuantiles } from "./figures.ts";
 /** Counts on their way to another histogram. */
 export interface HistogramCounts {
   /** Pairs of a bucket and how many are in it. */
-  readonly buckets: Uint32Array;
+  readonly buckets: Float64Array;
   readonly sumMs: number;
   readonly maxMs: number;
 }
@@ -61,7 +61,7 @@ export class Histogram {
         if (count > 0) used.push(bucket, count);
       });
     }
-    return { buckets: Uint32Array.from(used), sumMs: this.#sumMs, maxMs: this.#maxMs };
+    return { buckets: Float64Array.from(used), sumMs: this.#sumMs, maxMs: this.#maxMs };
   }
 
   clear(): void {

@@ -55,7 +55,7 @@ const measured: Measured = sharedState("measured", () => ({
   meter: undefined,
   lag: undefined,
   group: "",
-  intervalSinceMs: 0,
+  intervalSinceMs: performance.now() - process.uptime() * 1000,
   intervalCpuMs: 0,
 }));
 

@@ -52,9 +52,12 @@ function list<Item>(value: unknown, most: number, read: (item: unknown) => Item)
 
 function histogram(value: unknown): HistogramCounts {
   const { buckets, sumMs, maxMs: most } = fieldsOf(value);
-  const isRead = buckets instanceof Uint32Array && buckets.length <= 2 * bucketCount;
+  const isRead =
+    buckets instanceof Float64Array &&
+    buckets.length <= 2 * bucketCount &&
+    buckets.every((value) => value === count(value));
   return {
-    buckets: isRead ? buckets : new Uint32Array(0),
+    buckets: isRead ? buckets : new Float64Array(0),
     sumMs: upTo(maxMs, sumMs),
     maxMs: upTo(maxMs, most),
   };

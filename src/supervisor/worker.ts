@@ -56,6 +56,7 @@ export class Worker {
   readonly #figures: FiguresReporter;
   #reported = "";
   #isFailing = false;
+  #isStopping = false;
 
   constructor(config: WorkerConfig, channel: Channel, { log, errorPages }: WorkerParts) {
     const scope = new RequestScope({ isExclusive: false });
@@ -126,7 +127,7 @@ export class Worker {
         if (handle !== undefined) this.#server.adopt(handle, bufferOf(message.bytes), message.waitedMs);
         break;
       case "drain":
-        emit("processStopping", { reason: message.reason }, this.#log);
+        this.#tellStopping(message.reason);
         void this.#drain(message.deadlineMs, message.handsOver);
         break;
       case "lend": {
@@ -153,7 +154,7 @@ export class Worker {
   /** The supervisor is gone: ends what runs, and settles. */
   async abandoned(): Promise<void> {
     const { shutdownTimeoutMs } = this.#config;
-    emit("processStopping", { reason: "stop" }, this.#log);
+    this.#tellStopping("stop");
     await this.#end(shutdownTimeoutMs, false);
   }
 
@@ -163,6 +164,12 @@ export class Worker {
     } catch (error) {
       this.failed(error);
     }
+  }
+
+  #tellStopping(reason: string): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    emit("processStopping", { reason }, this.#log);
   }
 
   async #drain(deadlineMs: number, handsOver: boolean): Promise<void> {

@@ -103,8 +103,18 @@ test("counts up to a bound are exact, the bound included", () => {
 
 test("counts of buckets that are not there are left out", () => {
   const histogram = of([1]);
-  histogram.add({ buckets: Uint32Array.of(bucketCount, 5, 4_294_967_295, 1, 3), sumMs: 0, maxMs: 0 });
+  histogram.add({ buckets: Float64Array.of(bucketCount, 5, 4_294_967_295, 1, 3), sumMs: 0, maxMs: 0 });
   expect(histogram.count).toBe(1);
+});
+
+test("counts are no smaller for being many", () => {
+  const histogram = new Histogram();
+  for (let turn = 0; turn < 3; turn += 1) {
+    histogram.add({ buckets: Float64Array.of(5, 2 ** 32 - 1), sumMs: 0, maxMs: 0 });
+  }
+  const sum = new Histogram();
+  sum.add(histogram.counts());
+  expect(sum.count).toBe(3 * (2 ** 32 - 1));
 });
 
 test("what was cleared begins anew", () => {

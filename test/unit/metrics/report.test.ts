@@ -31,7 +31,17 @@ test("whatever else comes is read as a report that can be added, and read again 
   const anything = fc.record(
     {
       counts: fc.oneof(fc.anything(), fc.dictionary(fc.constantFrom(...Object.keys(sample().counts)), fc.anything())),
-      lag: fc.oneof(fc.anything(), fc.record({ buckets: fc.uint32Array(), sumMs: fc.double(), maxMs: fc.double() })),
+      lag: fc.oneof(
+        fc.anything(),
+        fc.record({
+          buckets: fc.oneof(
+            fc.float64Array(),
+            fc.array(fc.nat()).map((list) => Float64Array.from(list)),
+          ),
+          sumMs: fc.double(),
+          maxMs: fc.double(),
+        }),
+      ),
       heapUsedBytes: fc.anything(),
       slowest: fc.array(fc.anything(), { maxLength: 30 }),
       running: fc.anything(),

@@ -10,7 +10,6 @@ import {
 import type { EventListener, EventName, ProcessEvents } from "../../../src/events.ts";
 import { listeners, on } from "../../../src/events.ts";
 import { RequestMeter } from "../../../src/metrics/meter.ts";
-import { Background } from "../../../src/server/background.ts";
 import type { Dispatched } from "../../../src/server/dispatch.ts";
 import { dispatch } from "../../../src/server/dispatch.ts";
 import type { Route } from "../../../src/server/route.ts";
@@ -19,6 +18,7 @@ import { turn, variablesOf } from "../gateway/play.ts";
 import { RecordingSink } from "../gateway/recording-sink.ts";
 import type { CollectedLog } from "./collected-log.ts";
 import { collectLog } from "./collected-log.ts";
+import { plainOptions } from "./served.ts";
 
 afterAll(() => {
   expect(Object.values(listeners).filter((list) => list !== undefined)).toEqual([]);
@@ -48,16 +48,7 @@ function start(application: Application | Promise<Application> | Error, meter?: 
     return { application, script: "/srv/app.ts", name: "/srv/app.ts#shop", mount: { mountPoint: "" } };
   };
   const dispatched = dispatch(
-    {
-      router: { route },
-      log,
-      background: new Background(log),
-      transport: "fastcgi",
-      isMultiprocess: false,
-      isRunOnce: false,
-      isLogApaches: false,
-      meter,
-    },
+    { ...plainOptions(hello, log).service, router: { route }, meter },
     {
       variables: variablesOf({ REQUEST_METHOD: "GET", REQUEST_URI: "/a?b", UNIQUE_ID: "id-7" }),
       sink,
