@@ -34,7 +34,7 @@ export function latencyBetween(before: HistogramCounts, after: HistogramCounts):
   const earlier = byBucket(before);
   const fresh = [...byBucket(after)].flatMap(([bucket, count]) => [bucket, count - (earlier.get(bucket) ?? 0)]);
   const histogram = new Histogram();
-  histogram.add({ ...after, buckets: Uint32Array.from(fresh) });
+  histogram.add({ ...after, buckets: Float64Array.from(fresh) });
   if (histogram.count === 0) return { p50: null, p95: null, p99: null };
   const { p50, p95, p99 } = histogram.quantiles();
   return { p50, p95, p99 };
