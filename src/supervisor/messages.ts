@@ -66,6 +66,9 @@ export type ToWorker =
   /** All that was to be done is done: end. */
   | { readonly type: "leave" };
 
+/** How often a worker sends its pulse, ms. */
+export const pulseMs = 200;
+
 export interface Pulse {
   readonly type: "pulse";
   readonly busy: number;

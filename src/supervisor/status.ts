@@ -20,7 +20,7 @@ export interface WorkerStatus {
   readonly served: number;
   /** Resident memory in bytes. */
   readonly rss: number;
-  /** How late its event loop was at its last pulse. */
+  /** How late its event loop was at its last pulse, or is now, ms. */
   readonly lagMs: number;
   /** Since it was last heard of, ms: its event loop is blocked when that is much more than the 200 ms between two pulses. */
   readonly silentMs: number;

@@ -14,7 +14,7 @@ import { WorkerFigures } from "./collected-figures.ts";
 import type { ExitCause } from "./exit-cause.ts";
 import { exitCause } from "./exit-cause.ts";
 import type { BootFailure, FromWorker, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
-import { readFromWorker } from "./messages.ts";
+import { pulseMs, readFromWorker } from "./messages.ts";
 import { oomKills } from "./oom-kills.ts";
 import { unresponsiveMs } from "./plan.ts";
 import type { RestartCause, WorkerState, WorkerView } from "./plan.ts";
@@ -178,8 +178,9 @@ export class WorkerHandle {
     const ageSeconds = Math.round((performance.now() - this.bornMs) / 1000);
     const figures = this.#figuresStatus();
     const running = this.#stuck === undefined ? 0 : figures.running.length; // the pulse came before them
-    const counts = { busy: Math.max(busy, running), waiting, connections, served, rss: rssBytes, lagMs };
     const silentMs = Math.round(performance.now() - this.#lastPulseMs);
+    const lateMs = Math.max(lagMs, silentMs - pulseMs); // the next pulse is so late already
+    const counts = { busy: Math.max(busy, running), waiting, connections, served, rss: rssBytes, lagMs: lateMs };
     return { group, pid, generation, state, ...counts, silentMs, ageSeconds, ...figures };
   }
 

@@ -26,6 +26,7 @@ import { SlowLog } from "../server/slow/slow-log.ts";
 import { answerLooks } from "./blocked-thread.ts";
 import { FiguresReporter } from "./figures-reporter.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
+import { pulseMs } from "./messages.ts";
 import { createTracing } from "../tracing/otel.ts";
 import { startWatchdog } from "./watchdog.ts";
 
@@ -35,8 +36,6 @@ export interface Channel {
   send(message: FromWorker, handle?: SocketHandle, done?: () => void): void;
 }
 
-/** How often the supervisor hears of us, ms. */
-const pulseMs = 200;
 /** How old a look at the application's files may be, ms. */
 const checkIntervalMs = 1000;
 
