@@ -106,4 +106,20 @@ export const applicationPages: readonly CodePage[] = [
     causes: ["a status, header, body or call that PEP 3333 does not allow", "middleware that changes one of them"],
     remedies: ["the line says what was expected, and why", "`tsgi check app.ts --url /path` tries one address"],
   },
+  {
+    codes: ["TSGI2121"],
+    title: "a listener of an event failed",
+    meaning:
+      "A function that was given to `on` threw, or its promise was rejected. The request went on; it is told once for each.",
+    causes: ["a mistake in the listener"],
+    remedies: ["look at the stack in the line; `event` is the event's name"],
+  },
+  {
+    codes: ["TSGI2122"],
+    title: "tracing failed",
+    meaning:
+      "The OpenTelemetry of the application threw while a request was traced. The request went on; it is told once.",
+    causes: ["a span processor, sampler or propagator that throws", "versions of its packages that do not fit"],
+    remedies: ["look at the stack in the line", "`--otel off` serves without spans"],
+  },
 ];

@@ -1,7 +1,7 @@
 // The control server: HTTP on a unix socket of mode 0600, for `tsgi status`, `reload` and `stop`, and for curl.
-// Rules: every answer is JSON and a line feed; the socket is made under another name and renamed into place, so that it is
-// there only when it answers; the file of a dead daemon is taken over, a living one is left alone; a request that does not
-// arrive in time is cut off, a request that did is answered, also while the server closes.
+// Rules: every answer is JSON and a line feed, but for /metrics; the socket is made under another name and renamed into
+// place, so that it is there only when it answers; the file of a dead daemon is taken over, a living one is left alone; a
+// request that does not arrive in time is cut off, a request that did is answered, also while the server closes.
 
 import { randomBytes } from "node:crypto";
 import { lstatSync, renameSync, unlinkSync } from "node:fs";
@@ -27,6 +27,8 @@ export interface ReloadOutcome {
 /** What the server is the door to. The promises must settle, also when the supervisor stops meanwhile. */
 export interface Controlled {
   status(): Status;
+  /** The figures as text for Prometheus. */
+  metrics(): Promise<string>;
   /** Settles when the new generation serves, or will not. */
   reload(): Promise<ReloadOutcome>;
   /** Settles when the last request ended; `whole` is false when some were cut off. The process ends soon after. */
@@ -157,6 +159,17 @@ function reply(
   response.end(text);
 }
 
+/** The answer to a program that reads Prometheus' text format. */
+function replyText(response: ServerResponse, text: string): void {
+  if (response.headersSent) return; // it took too long: close() answered
+  response.writeHead(200, {
+    "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
+    "Content-Length": Buffer.byteLength(text),
+    "Cache-Control": "no-store",
+  });
+  response.end(text);
+}
+
 /**
  * An answer that ends when this process does, so that the client knows that it is gone. Settles when what there is to say
  * has left.
@@ -188,6 +201,7 @@ async function isReceived(request: IncomingMessage): Promise<boolean> {
 
 const methods: Readonly<Record<string, readonly string[]>> = {
   "/status": ["GET", "HEAD"],
+  "/metrics": ["GET", "HEAD"],
   "/reload": ["POST"],
   "/stop": ["POST"],
 };
@@ -331,6 +345,11 @@ export class ControlServer {
     try {
       if (target === "/status") {
         reply(response, 200, this.#controlled.status());
+        return;
+      }
+      if (target === "/metrics") {
+        const text = await this.#controlled.metrics();
+        replyText(response, text);
         return;
       }
       this.#log.info({ target }, "asked over the control socket");

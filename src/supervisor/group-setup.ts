@@ -69,6 +69,7 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     hasAccessLog: config.hasAccessLog,
     errorPage: config.errorPage,
     isDebug: config.isDebug,
+    hasTracing: config.hasTracing,
     isMultiprocess: config.processes > 1,
     followsFiles,
     allow: config.allow,

@@ -10,11 +10,13 @@ import { defaultControlPath, makeControlFolder } from "../config/control-path.ts
 import type { ServerConfig } from "../config/groups.ts";
 import { BootError, systemCodeOf } from "../errors.ts";
 import type { Log } from "../spec.ts";
+import { totalFigures } from "./collected-figures.ts";
 import type { Controlled, ReloadOutcome } from "./control.ts";
 import { ControlServer, isSupervisorAlive } from "./control.ts";
 import { ProcessGroup } from "./group.ts";
 import { ServiceNotifier } from "./notify.ts";
 import { PidFile } from "./pid-file.ts";
+import { prometheusText } from "./prometheus.ts";
 import type { Status } from "./status.ts";
 import { totalStatus } from "./status.ts";
 
@@ -95,6 +97,18 @@ export class Supervisor implements Controlled {
     return totalStatus(
       head,
       this.#groups.map(({ status }) => status),
+      totalFigures(this.#groups.map(({ figures }) => figures)),
+    );
+  }
+
+  async metrics(): Promise<string> {
+    const status = this.status();
+    const groups = this.#groups.map(({ figures }, index) => ({ figures, status: status.groups[index] }));
+    return await prometheusText(
+      status,
+      groups.flatMap(({ figures: { tally, lag }, status: group }) =>
+        group === undefined ? [] : [{ status: group, tally, lag }],
+      ),
     );
   }
 

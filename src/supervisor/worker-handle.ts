@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { messageOf } from "../errors.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
+import { WorkerFigures } from "./collected-figures.ts";
 import type { ExitCause } from "./exit-cause.ts";
 import { exitCause } from "./exit-cause.ts";
 import type { BootFailure, FromWorker, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
@@ -17,6 +18,8 @@ import { oomKills } from "./oom-kills.ts";
 import { unresponsiveMs } from "./plan.ts";
 import type { RestartCause, WorkerState, WorkerView } from "./plan.ts";
 import { isProcessStopped } from "./process-state.ts";
+import type { Held } from "./relief.ts";
+import { waitedMs } from "./relief.ts";
 import type { WorkerStatus } from "./status.ts";
 
 export interface WorkerOptions {
@@ -65,6 +68,7 @@ export class WorkerHandle {
   bootFailure: BootFailure | undefined;
   /** Why it is being replaced or ended; undefined while it is not. */
   intended: RestartCause | undefined;
+  readonly figures: WorkerFigures = new WorkerFigures();
   readonly #options: WorkerOptions;
   readonly #process: ChildProcess;
   readonly #reportFile: string;
@@ -146,9 +150,10 @@ export class WorkerHandle {
   }
 
   /** Hands it a connection. When it cannot be given, `failed` gets it back. */
-  give(handle: SocketHandle, bytes: Uint8Array | undefined, failed: () => void): void {
+  give(held: Held, failed: () => void): void {
+    const { handle, bytes } = held;
     this.#given += 1;
-    this.send({ type: "connection", bytes }, handle, (hasLeft) => {
+    this.send({ type: "connection", bytes, waitedMs: waitedMs(held) }, handle, (hasLeft) => {
       if (hasLeft) handle.close();
       else failed();
     });
@@ -168,7 +173,8 @@ export class WorkerHandle {
     const { pid, generation, state, pulse } = this;
     const { busy, waiting, connections, served, lagMs, rssBytes } = pulse;
     const ageSeconds = Math.round((performance.now() - this.bornMs) / 1000);
-    return { group, pid, generation, state, busy, waiting, connections, served, rss: rssBytes, lagMs, ageSeconds };
+    const counts = { busy, waiting, connections, served, rss: rssBytes, lagMs };
+    return { group, pid, generation, state, ...counts, ageSeconds, ...this.figures.status() };
   }
 
   /** Lets it accept connections. */
@@ -193,7 +199,8 @@ export class WorkerHandle {
   drain(deadlineMs: number, handsOver: boolean): void {
     this.state = "draining";
     this.#drainDeadlineMs = deadlineMs;
-    this.send({ type: "drain", deadlineMs: Math.max(0, deadlineMs - performance.now()), handsOver });
+    const reason = handsOver ? (this.intended ?? "reload") : "stop";
+    this.send({ type: "drain", deadlineMs: Math.max(0, deadlineMs - performance.now()), handsOver, reason });
   }
 
   kill(cause: RestartCause): void {
@@ -215,7 +222,8 @@ export class WorkerHandle {
     if (message.type === "pulse") {
       this.#pulse = message;
       this.#given = 0;
-    } else if (message.type === "failing") this.#failure = message.message;
+    } else if (message.type === "figures") this.figures.add(message);
+    else if (message.type === "failing") this.#failure = message.message;
     else if (message.type === "boot-failed") this.bootFailure = message;
     this.#options.events.said(this, message, socket);
   }

@@ -45,6 +45,7 @@ const reloaded: ReloadOutcome = { ok: true, message: "generation 4 serves", gene
 async function open(more: Partial<Controlled> = {}, place = path): Promise<ControlServer> {
   const controlled: Controlled = {
     status: () => sampleStatus(),
+    metrics: async () => "# HELP\n",
     reload: async () => reloaded,
     stop: async () => ({ whole: true }),
     ...more,
