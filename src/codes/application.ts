@@ -45,6 +45,21 @@ export const applicationPages: readonly CodePage[] = [
     remedies: ["mend the place that the stack names", "move long computations to a worker thread"],
   },
   {
+    codes: ["TSGI2131"],
+    title: "a request takes longer than --slow-request",
+    meaning:
+      "The line says whether it waits for something, blocks the event loop (then with its stack), or has ended. `leftOut` counts lines before it that were one too many.",
+    causes: [
+      "a slow database or service",
+      "a long computation in the place that the stack names",
+      "a response that is streamed for long",
+    ],
+    remedies: [
+      "look at the place in the stack, or at what the application awaits",
+      "raise --slow-request for responses that last",
+    ],
+  },
+  {
     codes: ["TSGI2103"],
     title: "wsgi.errors was written after the request had ended",
     meaning: "The line could not go to Apache's error log any more; it is in this log only.",

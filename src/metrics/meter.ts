@@ -49,6 +49,8 @@ export class RequestMeter {
   #last: MeasuredRequest | undefined;
   #running = 0;
   #changes = 0;
+  #slowMs = Infinity;
+  #onSlow: (request: MeasuredRequest, elapsedMs: number) => void = () => {};
 
   /** Grows with everything that happens. */
   get changes(): number {
@@ -84,6 +86,7 @@ export class RequestMeter {
     this.#changes += 1;
     this.#fresh.count(request, calledMs === undefined ? undefined : nowMs - calledMs);
     const elapsedMs = nowMs - request.startedMs;
+    if (elapsedMs >= this.#slowMs) this.#onSlow(request, elapsedMs);
     if (this.#slowest.wants(elapsedMs, nowMs)) this.#slowest.add(recordOf(request, nowMs, request.status), nowMs);
   }
 
@@ -120,6 +123,22 @@ export class RequestMeter {
   /** The slowest requests that ended in the last 15 minutes. */
   slowest(): RequestRecord[] {
     return this.#slowest.list(performance.now());
+  }
+
+  /** From now on `onSlow` gets each request that has taken `slowMs` or longer when it ends. */
+  watchSlow(slowMs: number, onSlow: (request: MeasuredRequest, elapsedMs: number) => void): void {
+    this.#slowMs = slowMs;
+    this.#onSlow = onSlow;
+  }
+
+  /** The requests that have been running for `ms` or longer, and for how long; the longest first. */
+  longerThan(ms: number): (readonly [request: MeasuredRequest, elapsedMs: number])[] {
+    const nowMs = performance.now();
+    const found: (readonly [MeasuredRequest, number])[] = [];
+    for (let next = this.#first; next !== undefined && nowMs - next.startedMs >= ms; next = next.later) {
+      found.push([next, nowMs - next.startedMs]);
+    }
+    return found;
   }
 
   /** The requests that have been running longest. */

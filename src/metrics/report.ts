@@ -86,7 +86,8 @@ function tally(value: unknown): TallyCounts {
   };
 }
 
-function record(value: unknown): RequestRecord {
+/** Makes a record of what claims to be one. */
+export function readRecord(value: unknown): RequestRecord {
   const fields = fieldsOf(value);
   const { status } = fields;
   return {
@@ -107,7 +108,7 @@ export function readReport(fields: Fields): FiguresReport {
     counts: tally(fields["counts"]),
     lag: histogram(fields["lag"]),
     heapUsedBytes: upTo(maxBytes, fields["heapUsedBytes"]),
-    slowest: list(fields["slowest"], shownRequests, record),
-    running: list(fields["running"], shownRequests, record),
+    slowest: list(fields["slowest"], shownRequests, readRecord),
+    running: list(fields["running"], shownRequests, readRecord),
   };
 }

@@ -86,6 +86,7 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     requestTimeoutMs: config.requestTimeoutMs,
     shutdownTimeoutMs: config.shutdownTimeoutMs,
     deadlockTimeoutMs: config.deadlockTimeoutMs,
+    slowRequestMs: config.slowRequestMs,
     ignoredActivity: config.ignoreActivity,
     runAs,
     umask: config.umask,

@@ -41,6 +41,8 @@ export interface WorkerConfig {
   readonly requestTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly deadlockTimeoutMs: number;
+  /** 0: none is. */
+  readonly slowRequestMs: number;
   readonly ignoredActivity: readonly string[];
   /** Whom to become before anything of the application is read. */
   readonly runAs: RunAs | undefined;

@@ -22,6 +22,8 @@ export interface WorkerStatus {
   readonly rss: number;
   /** How late its event loop was at its last pulse. */
   readonly lagMs: number;
+  /** Since it was last heard of, ms: its event loop is blocked when that is much more than the 200 ms between two pulses. */
+  readonly silentMs: number;
   readonly ageSeconds: number;
   /** As it was about a second ago, as everything below. */
   readonly heapUsedBytes: number;
@@ -142,7 +144,8 @@ export function formatAge(seconds: number): string {
     .join("");
 }
 
-function formatSize(bytes: number): string {
+/** A size as a person reads it. */
+export function formatSize(bytes: number): string {
   if (bytes < 2 ** 20) return bytes < 2 ** 10 ? `${bytes}` : `${Math.round(bytes / 2 ** 10)}k`;
   const mebibytes = bytes / 2 ** 20;
   return mebibytes < 10_000 ? `${Math.round(mebibytes)}M` : `${(mebibytes / 2 ** 10).toFixed(1)}G`;
@@ -165,7 +168,7 @@ function lined(rows: readonly (readonly string[])[], isLeft: (column: number) =>
 }
 
 /** A duration as a person reads it: three digits. */
-function formatMs(ms: number): string {
+export function formatMs(ms: number): string {
   if (ms >= 60_000) return formatAge(ms / 1000);
   const [value, unit] = ms >= 999.5 ? [ms / 1000, "s"] : [ms, "ms"];
   return `${Number(value.toPrecision(value < 1 ? 2 : 3))}${unit}`;
@@ -201,11 +204,19 @@ function figureLines({ figures, slowest }: GroupStatus): string[] {
 const workerHead = ["PID", "GEN", "STATE", "BUSY", "WAIT", "CONN", "SERVED", "P95", "RSS", "HEAP", "LAG", "AGE"];
 const stateColumn = 2;
 
+/** Of more than four pulses that did not come. */
+const blockedMs = 900;
+
+/** The state of a worker, or that it is heard of no more: its event loop is blocked. */
+function shownState({ state, silentMs }: WorkerStatus): WorkerState | "blocked" {
+  return silentMs > blockedMs && state !== "booting" && state !== "killed" ? "blocked" : state;
+}
+
 function workerCells(worker: WorkerStatus): string[] {
   return [
     String(worker.pid),
     String(worker.generation),
-    printable(worker.state),
+    printable(shownState(worker)),
     String(worker.busy),
     String(worker.waiting),
     String(worker.connections),
@@ -235,8 +246,12 @@ function groupLines(group: GroupStatus): string[] {
         .map((line) => `    ${line}`),
     );
   }
-  const table = lined([workerHead, ...group.workers.map(workerCells)], (column) => column === stateColumn);
-  return [...lines, ...table.map((line) => `  ${line}`)];
+  return [...lines, ...workerTable(group.workers).map((line) => `  ${line}`)];
+}
+
+/** A line for each worker below a line of heads. */
+export function workerTable(workers: readonly WorkerStatus[]): string[] {
+  return lined([workerHead, ...workers.map(workerCells)], (column) => column === stateColumn);
 }
 
 function isGroup(value: unknown): value is GroupStatus {

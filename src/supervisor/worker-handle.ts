@@ -6,6 +6,7 @@ import type { ChildProcess, SendHandle } from "node:child_process";
 import { fork } from "node:child_process";
 import { rmSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { messageOf } from "../errors.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
@@ -21,6 +22,8 @@ import { isProcessStopped } from "./process-state.ts";
 import type { Held } from "./relief.ts";
 import { waitedMs } from "./relief.ts";
 import type { WorkerStatus } from "./status.ts";
+import type { StuckReport } from "./stuck.ts";
+import { onStuckReport, stuckFd, stuckRequests } from "./stuck.ts";
 
 export interface WorkerOptions {
   readonly id: number;
@@ -74,6 +77,8 @@ export class WorkerHandle {
   readonly #reportFile: string;
   readonly #oomKillsBefore = oomKills();
   #pulse = silence;
+  /** What its watchdog said, since when it has not been heard of. */
+  #stuck: { readonly report: StuckReport; readonly atMs: number } | undefined;
   #lastPulseMs = performance.now();
   #drainDeadlineMs = 0;
   #failure: string | undefined;
@@ -89,17 +94,20 @@ export class WorkerHandle {
     this.#options = options;
     const reportName = `worker-${options.id}.json`;
     this.#reportFile = join(options.reportDir, reportName);
-    const reports = [
+    const flags = [
       "--report-on-fatalerror",
       `--report-directory=${options.reportDir}`,
       `--report-filename=${reportName}`,
     ];
     this.#process = fork(program, [], {
       serialization: "advanced",
-      execArgv: [...reports, ...options.nodeOptions],
+      execArgv: [...flags, ...options.nodeOptions],
       env: options.environment,
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
     });
+    const reports = this.#process.stdio[stuckFd];
+    if (reports instanceof Readable)
+      onStuckReport(reports, (report) => (this.#stuck = { report, atMs: performance.now() }));
     this.#process.on("message", (message: unknown, handle: unknown) => this.#received(message, handle));
     this.#process.on("error", (error) => this.#gone(null, null, messageOf(error)));
     this.#process.on("exit", (code, signal) => this.#gone(code, signal, undefined));
@@ -173,8 +181,19 @@ export class WorkerHandle {
     const { pid, generation, state, pulse } = this;
     const { busy, waiting, connections, served, lagMs, rssBytes } = pulse;
     const ageSeconds = Math.round((performance.now() - this.bornMs) / 1000);
-    const counts = { busy, waiting, connections, served, rss: rssBytes, lagMs };
-    return { group, pid, generation, state, ...counts, ageSeconds, ...this.figures.status() };
+    const figures = this.#figuresStatus();
+    const running = this.#stuck === undefined ? 0 : figures.running.length; // the pulse came before them
+    const counts = { busy: Math.max(busy, running), waiting, connections, served, rss: rssBytes, lagMs };
+    const silentMs = Math.round(performance.now() - this.#lastPulseMs);
+    return { group, pid, generation, state, ...counts, silentMs, ageSeconds, ...figures };
+  }
+
+  /** A blocked worker reports nothing itself. */
+  #figuresStatus(): ReturnType<WorkerFigures["status"]> {
+    const figures = this.figures.status();
+    if (this.#stuck === undefined) return figures;
+    const { report, atMs } = this.#stuck;
+    return { ...figures, running: stuckRequests(report, Math.round(performance.now() - atMs), figures.running) };
   }
 
   /** Lets it accept connections. */
@@ -218,6 +237,7 @@ export class WorkerHandle {
       socket?.close();
       return;
     }
+    this.#stuck = undefined;
     if (message.type === "ready") this.#hasBooted = true;
     if (message.type === "pulse") {
       this.#pulse = message;

@@ -22,6 +22,8 @@ import type { ReleasedConnection } from "../server/fastcgi-server.ts";
 import type { Router, Target } from "../server/route.ts";
 import { createRouter } from "../server/route.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
+import { SlowLog } from "../server/slow/slow-log.ts";
+import { answerLooks } from "./blocked-thread.ts";
 import { FiguresReporter } from "./figures-reporter.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
 import { createTracing } from "../tracing/otel.ts";
@@ -189,11 +191,15 @@ export class Worker {
   };
 
   #startPulse(): void {
-    const { deadlockTimeoutMs, logLevel, logFile } = this.#config;
-    const beat = startWatchdog({ deadlockTimeoutMs, logLevel, logFile });
+    const { meter } = this.#figures;
+    const { slowRequestMs } = this.#config;
+    const slow = slowRequestMs === 0 ? undefined : new SlowLog({ slowMs: slowRequestMs, meter, log: this.#log });
+    answerLooks(() => ({ running: meter.longestRunning(), slow: slow?.takeBlocked() ?? [], nextMs: slow?.nextMs }));
+    const beat = startWatchdog(this.#config);
     let dueMs = performance.now() + pulseMs;
     setInterval(() => {
       beat();
+      slow?.look();
       const now = performance.now();
       const lagMs = Math.max(0, Math.round(now - dueMs));
       dueMs = now + pulseMs;

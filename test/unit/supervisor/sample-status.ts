@@ -15,6 +15,7 @@ export function sampleWorker(more: Partial<WorkerStatus> = {}): WorkerStatus {
     served: 12_345,
     rss: 80 * 2 ** 20,
     lagMs: 1.4,
+    silentMs: 120,
     ageSeconds: 3700,
     heapUsedBytes: 30 * 2 ** 20,
     eventLoopLag: noQuantiles,
