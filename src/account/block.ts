@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import type { Transport } from "../apache/account.ts";
 import { transports } from "../apache/account.ts";
 import { BootError } from "../errors.ts";
+import { findFrontController } from "./front-controller.ts";
 
 const begin = "# BEGIN tsgi: `tsgi init` writes these lines, `tsgi init --remove` takes them out.";
 const end = "# END tsgi";
@@ -99,58 +100,6 @@ export function withoutBlock(text: string, { start, end: after, facts }: MarkedB
   if (facts.was === "open" && rest === "") before = before.replace(/\r?\n$/, "");
   if (facts.was === "absent" && before + rest === "") return undefined;
   return `${facts.hadMark && !before.startsWith(byteOrderMark) ? byteOrderMark : ""}${before}${rest}`;
-}
-
-interface LogicalLine {
-  readonly start: number;
-  readonly text: string;
-}
-
-/** Lines as Apache reads them: a backslash at the end joins the next one. */
-function logicalLines(text: string): LogicalLine[] {
-  const lines: LogicalLine[] = [];
-  const pattern = /(?:[^\n]*\\\r?\n)*[^\n]*(?:\n|$)/g;
-  for (let match = pattern.exec(text); match !== null && match[0] !== ""; match = pattern.exec(text)) {
-    lines.push({ start: match.index, text: match[0].replace(/\\\r?\n/g, "").trim() });
-  }
-  return lines;
-}
-
-/** A rule that sends every URL to one script of the same server, as the front controllers of frameworks have it. */
-function isCatchAll(text: string): boolean {
-  const match = /^RewriteRule\s+("[^"]*"|\S+)\s+("[^"]*"|\S+)(?:\s+"?\[([^\]]*)\])?/i.exec(text);
-  if (match === null) return false;
-  const [pattern = "", target = "", flags = ""] = match.slice(1).map((word) => (word ?? "").replaceAll('"', ""));
-  if (target === "-" || /^[a-z]+:\/\//i.test(target)) return false;
-  if (flags.split(",").some((flag) => /^(R|redirect|F|forbidden|G|gone)\b/i.test(flag.trim()))) return false;
-  return pattern.startsWith("!") || ["", ".", ".*", ".+", ".?"].includes(pattern.replace(/[()^$]/g, ""));
-}
-
-/** Where the rule that answers everything begins, with its conditions, sections and comments. */
-export interface FrontController {
-  readonly start: number;
-  /** The rule, for people. */
-  readonly rule: string;
-}
-
-/** The first rule that would take the application's URLs; undefined when there is none. */
-export function findFrontController(text: string): FrontController | undefined {
-  let depth = 0;
-  let section = 0;
-  let marked: number | undefined;
-  let group: number | undefined;
-  for (const { start, text: line } of logicalLines(text)) {
-    if (/^#\s*BEGIN\b/i.test(line)) marked = start;
-    else if (/^#\s*END\b/i.test(line)) marked = undefined;
-    if (line.startsWith("<") && !line.startsWith("</")) {
-      if (depth === 0) section = group ?? start;
-      depth += 1;
-    } else if (line.startsWith("</")) depth = Math.max(0, depth - 1);
-    else if (isCatchAll(line)) return { start: marked ?? (depth > 0 ? section : (group ?? start)), rule: line };
-    // Conditions and comments belong to what follows them.
-    group = line.startsWith("#") || /^RewriteCond\s/i.test(line) ? (group ?? start) : undefined;
-  }
-  return undefined;
 }
 
 /** Whether a file begins with a byte order mark. */

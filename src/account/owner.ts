@@ -31,11 +31,13 @@ export function ownershipNotes(folder: string): string[] {
 }
 
 /** Folders that hosts serve at the root of a site. */
-const roots = ["public_html", "www", "htdocs", "httpdocs", "html", "web", "webroot"];
+const roots: ReadonlySet<string> = new Set(["public_html", "www", "htdocs", "httpdocs", "html", "web", "webroot"]);
 
-/** The URL path of a folder, as far as its name tells: what follows the folder that hosts serve, "" for the root. */
+/** The URL path of a folder, as far as its name tells: what follows the folders that hosts serve, "" for the root. */
 export function likelyMountPoint(folder: string): string {
   const names = folder.split("/");
-  const root = names.findIndex((name) => roots.includes(name));
-  return root === -1 || root === names.length - 1 ? "" : `/${names.slice(root + 1).join("/")}`;
+  const root = names.findIndex((name) => roots.has(name));
+  if (root === -1) return "";
+  const below = names.slice(root).findIndex((name) => !roots.has(name));
+  return below === -1 ? "" : `/${names.slice(root + below).join("/")}`;
 }

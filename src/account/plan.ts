@@ -9,8 +9,9 @@ import { render } from "../apache/directives.ts";
 import { backendOf } from "../apache/proxy-fcgi.ts";
 import type { ListenAddress } from "../config/address.ts";
 import { BootError } from "../errors.ts";
-import { findFrontController, hasByteOrderMark, withBlock, withoutBlock } from "./block.ts";
+import { hasByteOrderMark, withBlock, withoutBlock } from "./block.ts";
 import type { FileChange } from "./change.ts";
+import { findFrontController } from "./front-controller.ts";
 import type { Layout, PlacedFile } from "./layout.ts";
 import { wrapperName } from "./wrapper.ts";
 
@@ -36,10 +37,10 @@ export interface Plan {
 }
 
 const wrapperMode = 0o755;
-const newFileMode = 0o644;
+export const newFileMode = 0o644;
 
 /** The .htaccess file without what is ours; undefined when there was none. */
-function foreignText({ htaccess, block }: Layout): string | undefined {
+export function foreignText({ htaccess, block }: Layout): string | undefined {
   if (htaccess === undefined) return undefined;
   const text = htaccess.bytes.toString("latin1");
   return block === undefined ? text : withoutBlock(text, block);
@@ -72,9 +73,7 @@ function blockBody(folder: string, foreign: string, options: InitOptions): strin
   const endsRewriting = findFrontController(foreign) !== undefined;
   const account: AccountOptions = { folder, sources, endsRewriting };
   return render(
-    transport === "proxy"
-      ? accountProxy(backendOf(listen), mountPoint, account)
-      : accountFront(transport, account),
+    transport === "proxy" ? accountProxy(backendOf(listen), mountPoint, account) : accountFront(transport, account),
   );
 }
 
@@ -85,7 +84,9 @@ export function planInit(layout: Layout, options: InitOptions): Plan {
   const name = wrapperName(transport);
   const placed = wrappers.find((one) => one.name === name);
   if (placed?.owner === "foreign") {
-    throw new BootError(`${placed.path} is there and is not from tsgi init: move it away, or choose another --transport`);
+    throw new BootError(
+      `${placed.path} is there and is not from tsgi init: move it away, or choose another --transport`,
+    );
   }
   const foreign = foreignText(layout);
   const controller = findFrontController(foreign ?? "");

@@ -40,7 +40,11 @@ const filesFirst: readonly Directive[] = [
 
 /** The executable may run, whatever `Options` the rest of the file has. */
 export function runFront({ file, handler }: Front): Directive {
-  return block("Files", [file], [line("Options", ["+ExecCGI"], "The executable may run."), line("SetHandler", [handler])]);
+  return block(
+    "Files",
+    [file],
+    [line("Options", ["+ExecCGI"], "The executable may run."), line("SetHandler", [handler])],
+  );
 }
 
 /** What was not decided before goes to the executable. */

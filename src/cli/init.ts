@@ -9,21 +9,22 @@ import type { Command } from "commander";
 import type { FileChange } from "../account/change.ts";
 import { applyChanges, diffOf } from "../account/change.ts";
 import type { Layout } from "../account/layout.ts";
-import { layoutOf, servedFolder } from "../account/layout.ts";
+import { layoutOf, readPlaced, servedFolder } from "../account/layout.ts";
 import { homeOf, likelyMountPoint, ownershipNotes } from "../account/owner.ts";
 import type { Plan } from "../account/plan.ts";
-import { planInit, planRemove } from "../account/plan.ts";
+import { foreignText, newFileMode, planInit, planRemove } from "../account/plan.ts";
 import { placeOfSources } from "../account/sources.ts";
 import type { ChosenTransport } from "../account/transport.ts";
 import { chooseTransport, knownModules } from "../account/transport.ts";
 import { wrapperText } from "../account/wrapper.ts";
+import { fronts } from "../apache/htaccess.ts";
 import type { SourcePlace } from "../apache/account.ts";
 import { transports } from "../apache/account.ts";
 import { shellWord } from "../apache/htaccess.ts";
 import { programArguments, referenceText } from "../apache/site.ts";
 import { formatListenAddress } from "../config/address.ts";
 import type { Config, SettingName } from "../config/settings.ts";
-import { ConfigError } from "../errors.ts";
+import { BootError, ConfigError } from "../errors.ts";
 import { findScriptFile, parseAppReference } from "../loader/load.ts";
 import { programsDir } from "../server/httpd/programs.ts";
 import { addSettings, readSettings } from "./options.ts";
@@ -77,7 +78,8 @@ function needsConsent({ changes, edited }: Plan, isRemoval: boolean): boolean {
 /** Shows the plan and carries it out. Gives undefined when all was done, else the exit code. */
 async function carryOut(plan: Plan, flags: InitFlags): Promise<number | undefined> {
   const isRemoval = flags.remove === true;
-  for (const part of plan.edited) print(`tsgi: ${part} were edited by hand: that is lost`.replace(/^(tsgi: \/.*) were/, "$1 was"));
+  for (const part of plan.edited)
+    print(`tsgi: ${part} were edited by hand: that is lost`.replace(/^(tsgi: \/.*) were/, "$1 was"));
   const mustAsk = needsConsent(plan, isRemoval);
   if (mustAsk || flags.dryRun === true) for (const change of plan.changes) print(diffOf(change).trimEnd(), "");
   if (flags.dryRun === true) {
@@ -129,7 +131,11 @@ function daemonLines({ target, config, layout, mountPoint }: Described): string[
 
 function report(described: Described): string[] {
   const { layout, chosen, sources, plan, mountPoint } = described;
-  const notes = [...ownershipNotes(layout.folder), ...plan.notes, ...(chosen.warning === undefined ? [] : [chosen.warning])];
+  const notes = [
+    ...ownershipNotes(layout.folder),
+    ...plan.notes,
+    ...(chosen.warning === undefined ? [] : [chosen.warning]),
+  ];
   return [
     ...listChanges(plan.changes),
     `  transport:  ${chosen.transport}, since ${chosen.why}`,
@@ -200,8 +206,46 @@ async function remove(folder: string, flags: InitFlags): Promise<number> {
   return 0;
 }
 
+async function uploadKit(out: string, dir: string | undefined, flags: InitFlags, config: Config): Promise<number> {
+  if (flags.transport !== "auto" && flags.transport !== "cgi") {
+    throw new ConfigError([`--transport ${flags.transport}: an upload kit is for CGI`]);
+  }
+  const path = resolve(out);
+  const placed = readPlaced(path);
+  if (placed !== undefined && flags.yes !== true) {
+    throw new BootError(`${path} is there already: remove it, or write over it with --yes`);
+  }
+  const layout = dir === undefined ? undefined : layoutOf(servedFolder(resolve(dir)));
+  const { file, exportName } = readTarget(flags.app, layout?.block?.facts.app);
+  const { makeKit } = await import("../account/kit/kit.ts");
+  const htaccess = layout === undefined ? undefined : foreignText(layout);
+  const { zip, files, warnings, nodeLine } = await makeKit({
+    file,
+    exportName,
+    adapter: config.adapter,
+    node: flags.node,
+    htaccess,
+  });
+  if (flags.dryRun !== true) {
+    applyChanges([{ path, before: placed?.bytes, after: Buffer.from(zip), mode: newFileMode, owner: placed }]);
+  }
+  const list = files.map(
+    ({ name, mode, sizeBytes }) => `  0${mode.toString(8)} ${String(sizeBytes).padStart(8)}  ${name}`,
+  );
+  print(
+    `tsgi: ${flags.dryRun === true ? "would write" : "wrote"} ${path}, files to upload into the folder that the host serves`,
+    ...list,
+    ...warnings.map((warning) => `  note: ${warning}`),
+    `  edit: line ${nodeLine} of ${fronts.cgi.file} says where Node.js is on the host; README.html says the rest`,
+  );
+  return 0;
+}
+
 async function run(dir: string | undefined, command: Command): Promise<number> {
   const flags = command.opts<InitFlags>();
+  if (flags.uploadKit !== undefined) {
+    return await uploadKit(flags.uploadKit, dir, flags, await readSettings(command, names));
+  }
   const folder = servedFolder(resolve(dir ?? "."));
   if (flags.remove === true) return await remove(folder, flags);
   return await init(folder, flags, await readSettings(command, names));
@@ -212,7 +256,8 @@ export function configure(command: Command): void {
     .argument("[dir]", "the folder that the host serves, such as public_html; else the working folder")
     .option("--app <file>", "application: file.ts, or file.ts#export; else that of the last time")
     .option("--transport <name>", `how Apache reaches it: ${wantedTransports.join(", ")}`, "auto")
-    .option("--node <file>", "the Node.js that is to run it; else this one")
+    .option("--node <file>", "the Node.js that is to run it, on the host; else this one")
+    .option("--upload-kit <file.zip>", "write an archive of files to upload, for a host without a shell")
     .option("--remove", "take out what init put in")
     .option("--dry-run", "show what would change, and change nothing")
     .option("--yes", "change an existing .htaccess without asking");

@@ -14,12 +14,14 @@ import type { Dispatched } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import type { ErrorPages } from "./error-pages.ts";
 import type { EntryArguments } from "./entry-args.ts";
-import type { Target } from "./route.ts";
+import type { Router, Target } from "./route.ts";
 import { createRouter } from "./route.ts";
 import { SpoolingFlow } from "./spool.ts";
 
 export interface CgiOptions {
   readonly target: Target;
+  /** Finds the application in place of a router for `target`. */
+  readonly router?: Pick<Router, "route">;
   readonly args: EntryArguments;
   readonly variables: Variables;
   /** The descriptor that the response goes to. */
@@ -85,15 +87,17 @@ function readStdin({ exchange }: Dispatched, spool: SpoolingFlow, length: string
 export async function runCgi(options: CgiOptions): Promise<number> {
   const { args, log, variables, isLogApaches, scope, errorPages } = options;
   const { mountPoint, cacheDir, adapter } = args;
-  const router = createRouter({
-    target: options.target,
-    mountPoint,
-    cacheDir,
-    adapter,
-    checkIntervalMs: Infinity,
-    mayBeProxied: false,
-    log,
-  });
+  const router =
+    options.router ??
+    createRouter({
+      target: options.target,
+      mountPoint,
+      cacheDir,
+      adapter,
+      checkIntervalMs: Infinity,
+      mayBeProxied: false,
+      log,
+    });
   const background = new Background(log);
   const withBody = hasBody(variables);
   // A look at process.stdin loads node:stream.

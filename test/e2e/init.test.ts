@@ -172,7 +172,16 @@ const text = ({ status, body }: HttpReply): string => `${status} ${body.toString
 function spellings(file: string): string[] {
   const encoded = file.replace(/[.t]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`).replaceAll("#", "%23");
   const plain = encodeURI(file).replaceAll("#", "%23");
-  return [plain, encoded, `/${plain}`, `./x/../${plain}`, `${plain}/`, `${plain}/more`, plain.toUpperCase(), `${plain}?x=1`];
+  return [
+    plain,
+    encoded,
+    `/${plain}`,
+    `./x/../${plain}`,
+    `${plain}/`,
+    `${plain}/more`,
+    plain.toUpperCase(),
+    `${plain}?x=1`,
+  ];
 }
 
 for (const site of sites) {

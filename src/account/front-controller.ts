@@ -1,0 +1,73 @@
+// Finds in an .htaccess file the rule by which a framework takes every URL for itself, such as WordPress's.
+// Rules: the file is read in the lines that Apache sees; a rule counts with its conditions, its sections, and the marked lines
+// that it stands in. A redirect to elsewhere is no such rule.
+
+interface LogicalLine {
+  readonly start: number;
+  readonly text: string;
+}
+
+/** Lines as Apache reads them: a backslash at the end joins the next one. */
+function logicalLines(text: string): LogicalLine[] {
+  const lines: LogicalLine[] = [];
+  const pattern = /(?:[^\n]*\\\r?\n)*[^\n]*(?:\n|$)/g;
+  for (let match = pattern.exec(text); match !== null && match[0] !== ""; match = pattern.exec(text)) {
+    lines.push({ start: match.index, text: match[0].replace(/\\\r?\n/g, "").trim() });
+  }
+  return lines;
+}
+
+/** A rule that sends every URL to one script of the same server, as the front controllers of frameworks have it. */
+function isCatchAll(text: string): boolean {
+  const match = /^RewriteRule\s+("[^"]*"|\S+)\s+("[^"]*"|\S+)(?:\s+"?\[([^\]]*)\])?/i.exec(text);
+  if (match === null) return false;
+  const [pattern = "", target = "", flags = ""] = match.slice(1).map((word) => (word ?? "").replaceAll('"', ""));
+  if (target === "-" || /^[a-z]+:\/\//i.test(target)) return false;
+  if (flags.split(",").some((flag) => /^(R|redirect|F|forbidden|G|gone)\b/i.test(flag.trim()))) return false;
+  return pattern.startsWith("!") || ["", ".", ".*", ".+", ".?"].includes(pattern.replace(/[()^$]/g, ""));
+}
+
+/** Where the rule that answers everything begins, with its conditions, sections and comments. */
+export interface FrontController {
+  readonly start: number;
+  /** The rule, for people. */
+  readonly rule: string;
+}
+
+/** What a reader of the file keeps in mind from line to line. */
+class Place {
+  #depth = 0;
+  /** Where the outermost section begins. */
+  #section = 0;
+  /** Where lines begin that some program marks as its own. */
+  #marked: number | undefined;
+  /** Where the conditions and comments begin that belong to the next line. */
+  #group: number | undefined;
+
+  /** Where what a line belongs to begins. */
+  of({ start }: LogicalLine): number {
+    return this.#marked ?? (this.#depth > 0 ? this.#section : (this.#group ?? start));
+  }
+
+  pass(line: LogicalLine): void {
+    const { start, text } = line;
+    if (text.startsWith("</")) this.#depth = Math.max(0, this.#depth - 1);
+    else if (text.startsWith("<")) {
+      if (this.#depth === 0) this.#section = this.#group ?? start;
+      this.#depth += 1;
+    }
+    if (/^#\s*BEGIN\b/i.test(text)) this.#marked = start;
+    if (/^#\s*END\b/i.test(text)) this.#marked = undefined;
+    this.#group = text.startsWith("#") || /^RewriteCond\s/i.test(text) ? (this.#group ?? start) : undefined;
+  }
+}
+
+/** The first rule that would take the application's URLs; undefined when there is none. */
+export function findFrontController(text: string): FrontController | undefined {
+  const place = new Place();
+  for (const line of logicalLines(text)) {
+    if (isCatchAll(line.text)) return { start: place.of(line), rule: line.text };
+    place.pass(line);
+  }
+  return undefined;
+}
