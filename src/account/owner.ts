@@ -1,12 +1,12 @@
 // Whose a served folder is, and what of that suEXEC would refuse (support/suexec.c of httpd).
 
 import { readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
+import { userInfo } from "node:os";
 
 /** The home folder of a user by number; undefined when it is not to be learned. */
 export function homeOf(uid: number): string | undefined {
   try {
-    if (uid === process.geteuid?.()) return homedir();
+    if (uid === process.geteuid?.()) return userInfo().homedir;
     const lines = readFileSync("/etc/passwd", "utf8").split("\n");
     const found = lines.map((line) => line.split(":")).find(([, , id]) => id === String(uid));
     return found?.[5];

@@ -17,7 +17,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Command } from "commander";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { configure } from "../../../src/cli/init.ts";
+import { ConfigError, messageWithCode } from "../../../src/errors.ts";
 
 const program = fileURLToPath(new URL("../../../bin/tsgi", import.meta.url));
 const existing = "ErrorDocument 404 /404.html\nRedirect 301 /old /new\n";
@@ -45,7 +48,6 @@ interface Ran {
 
 function run(command: readonly string[], input = ""): Promise<Ran> {
   const [file = "", ...args] = command;
-  // Nothing of this machine's Apache is to be seen: CGI is what is chosen.
   const child = spawn(file, args, { cwd: home, env: { PATH: "/usr/bin:/bin", HOME: home, TERM: "dumb" } });
   const output = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
@@ -54,8 +56,27 @@ function run(command: readonly string[], input = ""): Promise<Ran> {
   return new Promise((resolve) => child.once("close", (code) => resolve({ code, ...output })));
 }
 
-const init = (...args: string[]): Promise<Ran> =>
-  run([process.execPath, program, "init", folder, "--transport", "cgi", ...args]);
+/** The command in this process: the same as the program, without its start. */
+async function tsgi(...args: string[]): Promise<Ran> {
+  let stdout = "";
+  const written = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    stdout += String(text);
+    return true;
+  });
+  const command = new Command("init").exitOverride();
+  configure(command);
+  try {
+    await command.parseAsync(args, { from: "user" });
+    return { code: Number(process.exitCode ?? 0), stdout, stderr: "" };
+  } catch (error) {
+    return { code: error instanceof ConfigError ? 2 : 1, stdout, stderr: `tsgi: ${messageWithCode(error)}\n` };
+  } finally {
+    process.exitCode = undefined;
+    written.mockRestore();
+  }
+}
+
+const init = (...args: string[]): Promise<Ran> => tsgi(folder, "--transport", "cgi", ...args);
 const read = (name: string): string => readFileSync(join(folder, name), "utf8");
 const files = (): string[] => readdirSync(folder).toSorted();
 const modeOf = (name: string): string => (statSync(join(folder, name)).mode & 0o7777).toString(8);
@@ -206,7 +227,7 @@ describe("what is in the way", () => {
       [join(home, "gone"), /^tsgi: .*gone: ENOENT.*\n$/u],
       [app, /^tsgi: .*app\.ts is not a folder \[TSGI3102\]\n$/u],
     ] as const) {
-      const ran = await run([process.execPath, program, "init", path, "--app", app]);
+      const ran = await tsgi(path, "--app", app);
       expect([ran.code, ran.stderr]).toEqual([1, expect.stringMatching(message)]);
     }
     expect(existsSync(join(home, "gone"))).toBe(false);
@@ -217,12 +238,18 @@ describe("what is in the way", () => {
     await refuses(/app\.ts:1:/u);
     rmSync(app);
     await refuses(/there is no file/u);
-    const ran = await run([process.execPath, program, "init", folder]);
-    expect([ran.code, ran.stderr]).toEqual([2, "tsgi: name the application with --app: file.ts or file.ts#export\n"]);
+    const ran = await tsgi(folder);
+    expect([ran.code, ran.stderr]).toEqual([
+      2,
+      "tsgi: name the application with --app: file.ts or file.ts#export [TSGI3101]\n",
+    ]);
   });
 
   test("a transport that there is not", async () => {
     const ran = await init("--transport", "scgi", "--app", app);
-    expect([ran.code, ran.stderr]).toEqual([2, 'tsgi: --transport "scgi": expected one of auto, cgi, fcgid, proxy\n']);
+    expect([ran.code, ran.stderr]).toEqual([
+      2,
+      'tsgi: --transport "scgi": expected one of auto, cgi, fcgid, proxy [TSGI3101]\n',
+    ]);
   });
 });
