@@ -4,10 +4,11 @@
 
 import {
   accessSync,
-  chownSync,
   closeSync,
   constants,
   fchmodSync,
+  fchownSync,
+  fstatSync,
   fsyncSync,
   openSync,
   renameSync,
@@ -60,21 +61,24 @@ function stage({ path, mode, owner }: FileChange, bytes: Buffer): Staged {
   const descriptor = openSync(temporary, "wx", 0o600);
   try {
     writeFileSync(descriptor, bytes);
+    giveTo(descriptor, owner ?? statSync(dirname(path)));
     fchmodSync(descriptor, mode);
     fsyncSync(descriptor);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   } finally {
     closeSync(descriptor);
   }
-  giveTo(temporary, owner ?? statSync(dirname(path)));
   return { temporary, path };
 }
 
 /** Root gives a file to anybody; others can only change its group, where they are a member of it. */
-function giveTo(file: string, { uid, gid }: Owner): void {
-  const own = statSync(file);
+function giveTo(descriptor: number, { uid, gid }: Owner): void {
+  const own = fstatSync(descriptor);
   if (own.uid === uid && own.gid === gid) return;
   try {
-    chownSync(file, process.geteuid?.() === 0 ? uid : own.uid, gid);
+    fchownSync(descriptor, process.geteuid?.() === 0 ? uid : own.uid, gid);
   } catch {
     // Not a member of the group: whoever looks at the layout says so.
   }

@@ -1,13 +1,15 @@
 // What `tsgi init` has put into a folder, and whether it still is what it was.
 // Rules: nothing is followed that is no plain file; only looks, never changes.
 
-import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
-import type { Stats } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { BootError, messageOf } from "../errors.ts";
 import type { MarkedBlock } from "./block.ts";
 import { findBlock } from "./block.ts";
 import { ownerOfScript, wrapperNames } from "./wrapper.ts";
+
+/** More than any .htaccess file, wrapper or upload kit has. */
+const maxFileBytes = 256 * 1024 * 1024;
 
 /** A plain file of the folder. */
 export interface PlacedFile {
@@ -52,17 +54,23 @@ export function servedFolder(path: string): string {
 
 /** A file as it is; undefined when there is none. Throws BootError for what is no plain file. */
 export function readPlaced(path: string): PlacedFile | undefined {
-  const status: Stats | undefined = lstatSync(path, { throwIfNoEntry: false });
-  if (status === undefined) return undefined;
-  if (!status.isFile()) {
-    const what = status.isSymbolicLink() ? "a symbolic link" : "no plain file";
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  if (!found.isFile()) {
+    const what = found.isSymbolicLink() ? "a symbolic link" : "no plain file";
     throw new BootError(`${path} is ${what}: it is left alone. Move it away, or name another folder`);
   }
+  let descriptor: number | undefined;
   try {
-    const { uid, gid, mode } = status;
-    return { path, bytes: readFileSync(path), mode: mode & 0o7777, uid, gid };
+    // Whoever owns the folder may put a link there since the look above.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const { uid, gid, mode, size } = fstatSync(descriptor);
+    if (size > maxFileBytes) throw new Error(`it has more than ${maxFileBytes} bytes`);
+    return { path, bytes: readFileSync(descriptor), mode: mode & 0o7777, uid, gid };
   } catch (error) {
     throw new BootError(`${path} cannot be read: ${messageOf(error)}`, error);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 

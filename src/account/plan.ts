@@ -22,15 +22,16 @@ export interface InitOptions {
   readonly sources: SourcePlace;
   /** The text of the wrapper; undefined for a daemon. */
   readonly wrapper: string | undefined;
-  /** For a daemon: where it listens, and the URL of the folder, "" for the root. */
+  /** Where a daemon listens. */
   readonly listen: ListenAddress;
+  /** The URL path of the folder, "" for the root. */
   readonly mountPoint: string;
 }
 
 export interface Plan {
   /** In the order in which a visitor notices least. */
   readonly changes: readonly FileChange[];
-  /** What somebody changed by hand and these changes would undo. */
+  /** A sentence for each thing that somebody changed by hand and these changes undo. */
   readonly edited: readonly string[];
   /** What is right as it is and still worth knowing. */
   readonly notes: readonly string[];
@@ -59,8 +60,12 @@ function htaccessChange(layout: Layout, text: string | undefined): FileChange[] 
 
 /** What a person changed in what is ours. */
 function editedParts({ folder, block, wrappers }: Layout): string[] {
-  const lines = block?.isEdited === true ? [`the lines between the markers in ${join(folder, ".htaccess")}`] : [];
-  return [...lines, ...wrappers.filter(({ owner }) => owner === "edited").map(({ path }) => path)];
+  const lines = `the lines between the markers in ${join(folder, ".htaccess")} were edited by hand: that is lost`;
+  const edited = wrappers.filter(({ owner }) => owner === "edited");
+  return [
+    ...(block?.isEdited === true ? [lines] : []),
+    ...edited.map(({ path }) => `${path} was edited by hand: that is lost`),
+  ];
 }
 
 function removals(layout: Layout, kept: string | undefined): FileChange[] {
@@ -68,13 +73,9 @@ function removals(layout: Layout, kept: string | undefined): FileChange[] {
   return ours.flatMap((wrapper) => changeOf(wrapper.path, wrapper, undefined, wrapper.mode));
 }
 
-function blockBody(folder: string, foreign: string, options: InitOptions): string {
-  const { transport, sources, listen, mountPoint } = options;
-  const endsRewriting = findFrontController(foreign) !== undefined;
-  const account: AccountOptions = { folder, sources, endsRewriting };
-  return render(
-    transport === "proxy" ? accountProxy(backendOf(listen), mountPoint, account) : accountFront(transport, account),
-  );
+function blockBody(folder: string, { transport, sources, listen, mountPoint }: InitOptions): string {
+  const account: AccountOptions = { folder, sources, mountPoint };
+  return render(transport === "proxy" ? accountProxy(backendOf(listen), account) : accountFront(transport, account));
 }
 
 /** Throws BootError where a file that is not ours has the wrapper's place. */
@@ -90,7 +91,7 @@ export function planInit(layout: Layout, options: InitOptions): Plan {
   }
   const foreign = foreignText(layout);
   const controller = findFrontController(foreign ?? "");
-  const text = withBlock(foreign, blockBody(folder, foreign ?? "", options), { app, transport });
+  const text = withBlock(foreign, blockBody(folder, options), { app, transport });
   const written = name === undefined || wrapper === undefined ? [] : [{ name, bytes: Buffer.from(wrapper) }];
   const notes = wrappers
     .filter((one) => one.owner === "foreign")

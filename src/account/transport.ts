@@ -17,8 +17,8 @@ export interface KnownModules {
 export interface ChosenTransport {
   readonly transport: Transport;
   readonly why: string;
-  /** What will keep it from working, if that can be seen. */
-  readonly warning: string | undefined;
+  /** What will keep it from working, as far as that can be seen. */
+  readonly warnings: readonly string[];
 }
 
 const run = promisify(execFile);
@@ -68,26 +68,24 @@ const needed: Readonly<Record<Transport, readonly string[]>> = {
 
 /** Chooses, or says what is known of a choice. */
 export function chooseTransport(wanted: Transport | "auto", known: KnownModules | undefined): ChosenTransport {
-  if (wanted !== "auto") {
-    const isMissing = known !== undefined && !needed[wanted].some((name) => known.names.has(name));
-    const names = needed[wanted].map((name) => `mod_${name}`).join(" or ");
-    const warning = isMissing ? `${known.source} does not list ${names}: it has to be enabled` : undefined;
-    return { transport: wanted, why: "--transport says so", warning };
-  }
+  const { transport, why } = wanted === "auto" ? choose(known) : { transport: wanted, why: "--transport says so" };
+  return { transport, why, warnings: known === undefined ? [] : missing(transport, known) };
+}
+
+function choose(known: KnownModules | undefined): Pick<ChosenTransport, "transport" | "why"> {
   if (known === undefined) {
-    const why = "nothing of an Apache can be seen here, and CGI works on most hosts";
-    return { transport: "cgi", why, warning: undefined };
+    return { transport: "cgi", why: "nothing of an Apache can be seen here, and CGI works on most hosts" };
   }
-  if (known.names.has("fcgid")) {
-    const why = `${known.source} lists mod_fcgid, which keeps processes for the next request`;
-    return { transport: "fcgid", why, warning: undefined };
+  const { names, source } = known;
+  if (names.has("fcgid")) {
+    return { transport: "fcgid", why: `${source} lists mod_fcgid, which keeps processes for the next request` };
   }
-  const cgi = needed.cgi.find((name) => known.names.has(name));
-  const why = `${known.source} lists ${cgi === undefined ? "neither mod_fcgid nor" : `mod_${cgi} and no mod_fcgid,`}`;
-  if (cgi !== undefined) return { transport: "cgi", why: why.replace(/,$/, ""), warning: undefined };
-  return {
-    transport: "cgi",
-    why: `${why} a module for CGI`,
-    warning: "none of mod_cgid, mod_cgi and mod_fcgid is loaded: one has to be enabled",
-  };
+  return { transport: "cgi", why: `${source} does not list mod_fcgid, and CGI needs the least` };
+}
+
+function missing(transport: Transport, { names, source }: KnownModules): string[] {
+  const groups = transport === "proxy" ? [needed[transport]] : [needed[transport], ["rewrite"]];
+  return groups
+    .filter((group) => !group.some((name) => names.has(name)))
+    .map((group) => `${source} does not list ${group.map((name) => `mod_${name}`).join(" or ")}: it has to be enabled`);
 }

@@ -24,8 +24,8 @@ export interface AccountOptions {
   /** The served folder, an absolute path. */
   readonly folder: string;
   readonly sources: SourcePlace;
-  /** Whether rewrite rules that are not ours follow, and must not see what the application answers. */
-  readonly endsRewriting: boolean;
+  /** The URL path of the folder, as far as it is known: "" for the root. */
+  readonly mountPoint: string;
 }
 
 /** Of a folder full of sources these are sent: folders, and files of its top level. */
@@ -70,10 +70,16 @@ function sentByApache({ folder, sources }: AccountOptions): Directive[] {
   ];
 }
 
+/** A folder whose own URL looks like a hidden one has to do without. */
+function noHiddenFoldersBelow(mountPoint: string): Directive[] {
+  return /\/(\.|node_modules(\/|$))/i.test(mountPoint) ? [] : [noHiddenFolders()];
+}
+
 /** The lines for a wrapper that Apache starts. */
 export function accountFront(transport: Exclude<Transport, "proxy">, options: AccountOptions): Directive[] {
   const front = fronts[transport];
-  return [runFront(front), authorization, noHiddenFolders(), ...sentByApache(options), ...toFront(front)];
+  const hidden = noHiddenFoldersBelow(options.mountPoint);
+  return [runFront(front), authorization, ...hidden, ...sentByApache(options), ...toFront(front)];
 }
 
 /** A delimiter for a regular expression inside `<If>` that none of the expressions has. */
@@ -82,7 +88,7 @@ function delimiterFor(text: string): string {
 }
 
 /** What the path of a URL must be for its file to be sent, as an expression for `<If>`. */
-function sentExpression({ sources }: AccountOptions, mountPoint: string): string {
+function sentExpression({ sources, mountPoint }: AccountOptions): string {
   if (sources.kind === "outside") return publishedExpression();
   const mount = regexLiteral(mountPoint);
   const [operator, pattern] =
@@ -94,21 +100,21 @@ function sentExpression({ sources }: AccountOptions, mountPoint: string): string
   return `%{REQUEST_URI} ${operator} m${sign}${pattern}${sign}${flags} && ${publishedExpression()}`;
 }
 
-/** The lines for a daemon of the same account; `mountPoint` is the URL of the folder, "" for the root. */
-export function accountProxy(backend: Backend, mountPoint: string, options: AccountOptions): Directive[] {
-  const own = options.sources.kind === "here" ? sentByApache(options) : [line("RewriteEngine", ["On"])];
-  const end = line("RewriteRule", ["^", "-", "[L]"], "No rule below changes what the daemon is asked for.");
-  const needsRules = options.endsRewriting || options.sources.kind === "here";
+/** The lines for a daemon of the same account. */
+export function accountProxy(backend: Backend, options: AccountOptions): Directive[] {
+  const { sources, mountPoint } = options;
+  const own = sources.kind === "here" ? sentByApache(options) : [line("RewriteEngine", ["On"])];
+  const end = line("RewriteRule", ["^", "-", "[L]"], "No other rule changes what the daemon is asked for.");
   return [
     line("ProxyFCGIBackendType", ["GENERIC"], "Variables as they are, without the changes that PHP-FPM expects."),
     line("SetEnv", ["TSGI_MOUNT_POINT", mountPoint === "" ? "/" : mountPoint], "The URL of this folder."),
     authorization,
-    noHiddenFolders(),
-    ...(needsRules ? [block("IfModule", ["mod_rewrite.c"], [...own, end])] : []),
+    ...noHiddenFoldersBelow(mountPoint),
+    block("IfModule", ["mod_rewrite.c"], [...own, end]),
     line("SetHandler", [`proxy:${backend.url}`], "The daemon gets everything,"),
     block(
       "If",
-      [`-f %{REQUEST_FILENAME} && ${sentExpression(options, mountPoint)}`],
+      [`-f %{REQUEST_FILENAME} && ${sentExpression(options)}`],
       [line("SetHandler", ["None"])],
       "but files that are for visitors: no folders, names and sources that are to stay hidden.",
     ),

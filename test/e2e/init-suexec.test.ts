@@ -84,7 +84,9 @@ describe.skipIf(apacheAccount() === undefined)("under suEXEC", () => {
   ])("%s runs as the folder's owner", async (transport, name) => {
     const { uid, gid } = account;
     expect(await body(`/${transport}/a%20b`)).toBe(`200 ${uid}|${gid}|/${transport}|/a b|production|${name}`);
-    expect(readFileSync(suexecLog, "latin1")).toMatch(/uid: \(65534\/nobody\) gid: \(65534\/(65534|nogroup)\) cmd: app/u);
+    expect(readFileSync(suexecLog, "latin1")).toMatch(
+      /uid: \(65534\/nobody\) gid: \(65534\/(65534|nogroup)\) cmd: app/u,
+    );
   });
 
   test("a wrapper that its group may write is refused, which shows that suEXEC looks", async () => {

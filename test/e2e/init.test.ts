@@ -1,10 +1,11 @@
 // `tsgi init` in folders as they are found at hosts, behind a real Apache that allows what hosts allow: the application
 // answers, what others wrote keeps its effect, and no browser gets a source, by whatever spelling it asks.
 import { createHash } from "node:crypto";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Apache } from "../harness/apache.ts";
 import type { HttpReply } from "../harness/http.ts";
+import { apacheAccount } from "../harness/machine.ts";
 import { until } from "../harness/until.ts";
 import { Workspace } from "../harness/workspace.ts";
 
@@ -232,3 +233,22 @@ for (const site of sites) {
     });
   });
 }
+
+test("a folder that may not be written to stays as it is", async () => {
+  const folder = workspace.path("closed");
+  await mkdir(folder);
+  const account = apacheAccount();
+  if (account === undefined) await chmod(folder, 0o555);
+  else await chown(folder, 0, 0);
+  const ran = await tsgi(
+    "init",
+    folder,
+    "--transport",
+    "cgi",
+    "--app",
+    await workspace.write("closed.ts", "export default () => {};\n"),
+  );
+  expect(ran).toMatchObject({ code: 1, stdout: "" });
+  expect(ran.stderr).toMatch(/closed: EACCES: .*; nothing has been changed \[TSGI3102\]\n$/u);
+  expect(await readdir(folder)).toEqual([]);
+});

@@ -84,7 +84,7 @@ export async function makeKit(options: KitOptions): Promise<UploadKit> {
   const { code, warnings } = await bundleKit(options);
   const app = basename(options.file);
   const sources = { kind: "below", paths: [programFolder, pageName] } as const;
-  const body = render(accountFront("cgi", { folder: "/", sources, endsRewriting: false }));
+  const body = render(accountFront("cgi", { folder: "/", sources, mountPoint: "" }));
   const node = options.node ?? usualNode;
   const page = kitPage({
     app,

@@ -107,10 +107,19 @@ describe("a folder without .htaccess", () => {
     expect(proxied.stdout).toContain(`tsgi daemon ${app} --listen unix:${home}/tsgi.sock --mount-point /`);
   });
 
-  test("with the sources in it is told what is sent", async () => {
+  test("with the sources in it is told what is sent, and where others decide that", async () => {
     writeFileSync(join(folder, "app.ts"), readFileSync(app));
+    mkdirSync(join(folder, "wiki"));
+    writeFileSync(join(folder, "wiki/.htaccess"), "RewriteEngine on\n");
     const { stdout } = await init("--app", join(folder, "app.ts"));
     expect(stdout).toContain("in the served folder. Browsers get what is in public/");
+    expect(stdout).toContain("note:       wiki has rewrite rules of its own");
+  });
+
+  test("that others may write to is told what suEXEC thinks of that", async () => {
+    chmodSync(folder, 0o775);
+    const { stdout } = await init("--app", app);
+    expect(stdout).toContain(`(mode 0775), and suEXEC runs nothing there: chmod 755 ${folder}`);
   });
 });
 

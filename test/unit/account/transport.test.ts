@@ -9,21 +9,24 @@ import { likelyMountPoint } from "../../../src/account/owner.ts";
 const known = (...names: string[]) => ({ names: new Set(names), source: "apachectl -M" });
 
 test("auto takes mod_fcgid where it is, else CGI, and never a daemon", () => {
-  expect(chooseTransport("auto", known("fcgid", "cgid", "proxy_fcgi")).transport).toBe("fcgid");
-  expect(chooseTransport("auto", known("cgi", "proxy_fcgi"))).toMatchObject({ transport: "cgi", warning: undefined });
-  expect(chooseTransport("auto", undefined)).toMatchObject({ transport: "cgi", warning: undefined });
-  expect(chooseTransport("auto", known("proxy_fcgi"))).toMatchObject({
+  expect(chooseTransport("auto", known("fcgid", "cgid", "proxy_fcgi", "rewrite")).transport).toBe("fcgid");
+  expect(chooseTransport("auto", known("cgi", "proxy_fcgi", "rewrite"))).toMatchObject({
     transport: "cgi",
-    warning: expect.stringContaining("none of mod_cgid, mod_cgi and mod_fcgid is loaded"),
+    warnings: [],
   });
+  expect(chooseTransport("auto", undefined)).toMatchObject({ transport: "cgi", warnings: [] });
 });
 
 test("a choice stands, and what is missing for it is told", () => {
-  expect(chooseTransport("proxy", known("fcgid")).warning).toBe(
-    "apachectl -M does not list mod_proxy_fcgi: it has to be enabled",
-  );
-  expect(chooseTransport("cgi", known("cgid")).warning).toBeUndefined();
-  expect(chooseTransport("proxy", undefined)).toMatchObject({ transport: "proxy", warning: undefined });
+  const advice = "it has to be enabled";
+  expect(chooseTransport("proxy", known("fcgid")).warnings).toEqual([
+    `apachectl -M does not list mod_proxy_fcgi: ${advice}`,
+  ]);
+  expect(chooseTransport("auto", known("proxy_fcgi")).warnings).toEqual([
+    `apachectl -M does not list mod_cgi or mod_cgid: ${advice}`,
+    `apachectl -M does not list mod_rewrite: ${advice}`,
+  ]);
+  expect(chooseTransport("proxy", undefined)).toMatchObject({ transport: "proxy", warnings: [] });
 });
 
 test("Apache's own list is read, from the first program that gives one", async () => {
