@@ -1,4 +1,5 @@
-// Finds in an .htaccess file the rule by which a framework takes every URL for itself, such as WordPress's.
+// What lines of others in an .htaccess file mean for ours: the rule by which a framework takes every URL for itself, such as
+// WordPress's, and options without which our rules do not work.
 // Rules: the file is read in the lines that Apache sees; a rule counts with its conditions, its sections, and the marked lines
 // that it stands in. A redirect to elsewhere is no such rule.
 
@@ -70,4 +71,31 @@ export function findFrontController(text: string): FrontController | undefined {
     place.pass(line);
   }
   return undefined;
+}
+
+/** Whether the file turns rewriting off and not on again. */
+export function turnsRewritingOff(text: string): boolean {
+  const words = logicalLines(text).map((line) => /^RewriteEngine\s+"?(\w+)/i.exec(line.text)?.[1]?.toLowerCase());
+  return words.findLast((word) => word !== undefined) === "off";
+}
+
+/**
+ * Options that have to be set because the file sets them otherwise: mod_rewrite works only where links may be followed, and
+ * with MultiViews a URL may mean another file. A file that says nothing of an option leaves it to the server.
+ */
+export function optionsToMend(text: string): string[] {
+  let mayFollow = true;
+  let hasVariants = false;
+  for (const { text: line } of logicalLines(text)) {
+    const [directive = "", ...words] = line.replaceAll('"', "").toLowerCase().split(/\s+/);
+    if (directive !== "options") continue;
+    if (!words.some((word) => /^[+-]/.test(word))) [mayFollow, hasVariants] = [false, false];
+    for (const word of words) {
+      const option = word.replace(/^[+-]/, "");
+      const isOn = !word.startsWith("-");
+      if (["followsymlinks", "symlinksifownermatch", "all"].includes(option)) mayFollow = isOn;
+      if (option === "multiviews") hasVariants = isOn;
+    }
+  }
+  return [...(mayFollow ? [] : ["+SymLinksIfOwnerMatch"]), ...(hasVariants ? ["-MultiViews"] : [])];
 }

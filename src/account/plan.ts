@@ -2,6 +2,7 @@
 // Rules: a plan changes nothing; the same folder and options give the same plan, and a folder that is as it should be gives
 // one without changes. Files that are not ours are refused, never replaced.
 
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { AccountOptions, SourcePlace, Transport } from "../apache/account.ts";
 import { accountFront, accountProxy } from "../apache/account.ts";
@@ -11,7 +12,7 @@ import type { ListenAddress } from "../config/address.ts";
 import { BootError } from "../errors.ts";
 import { hasByteOrderMark, withBlock, withoutBlock } from "./block.ts";
 import type { FileChange } from "./change.ts";
-import { findFrontController } from "./front-controller.ts";
+import { findFrontController, optionsToMend } from "./front-controller.ts";
 import type { Layout, PlacedFile } from "./layout.ts";
 import { wrapperName } from "./wrapper.ts";
 
@@ -73,8 +74,9 @@ function removals(layout: Layout, kept: string | undefined): FileChange[] {
   return ours.flatMap((wrapper) => changeOf(wrapper.path, wrapper, undefined, wrapper.mode));
 }
 
-function blockBody(folder: string, { transport, sources, listen, mountPoint }: InitOptions): string {
-  const account: AccountOptions = { folder, sources, mountPoint };
+function blockBody(folder: string, foreign: string, init: InitOptions): string {
+  const { transport, sources, listen, mountPoint } = init;
+  const account: AccountOptions = { folder, sources, mountPoint, options: optionsToMend(foreign) };
   return render(transport === "proxy" ? accountProxy(backendOf(listen), account) : accountFront(transport, account));
 }
 
@@ -91,7 +93,7 @@ export function planInit(layout: Layout, options: InitOptions): Plan {
   }
   const foreign = foreignText(layout);
   const controller = findFrontController(foreign ?? "");
-  const text = withBlock(foreign, blockBody(folder, options), { app, transport });
+  const text = withBlock(foreign, blockBody(folder, foreign ?? "", options), { app, transport });
   const written = name === undefined || wrapper === undefined ? [] : [{ name, bytes: Buffer.from(wrapper) }];
   const notes = wrappers
     .filter((one) => one.owner === "foreign")
@@ -101,6 +103,11 @@ export function planInit(layout: Layout, options: InitOptions): Plan {
   }
   if (hasByteOrderMark(foreign ?? "")) {
     notes.push("the byte order mark at the beginning of .htaccess is taken out: Apache answers 500 with it");
+  }
+  if (options.sources.kind !== "here" && existsSync(join(folder, "index.html"))) {
+    notes.push(
+      "index.html is what visitors get at this folder's own URL: move it away for the application to answer there",
+    );
   }
   return {
     changes: [

@@ -6,7 +6,7 @@ import type { SourcePlace } from "../apache/account.ts";
 import { compile } from "../loader/compile.ts";
 
 /** Whether `path` is `folder` or below it; both absolute and real. */
-export function isWithin(folder: string, path: string): boolean {
+function isWithin(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`);
 }
 

@@ -35,7 +35,7 @@ function sumOf(lines: string): string {
 }
 
 /** A shell script of `lines`, with the mark by which it is known to be ours. */
-export function markedScript(lines: string): string {
+function markedScript(lines: string): string {
   return `#!/bin/sh\n${mark}${sumOf(lines)}\n${lines}`;
 }
 

@@ -26,6 +26,8 @@ export interface AccountOptions {
   readonly sources: SourcePlace;
   /** The URL path of the folder, as far as it is known: "" for the root. */
   readonly mountPoint: string;
+  /** Options that other lines of the file set otherwise than ours need them, with their sign. */
+  readonly options: readonly string[];
 }
 
 /** Of a folder full of sources these are sent: folders, and files of its top level. */
@@ -70,6 +72,10 @@ function sentByApache({ folder, sources }: AccountOptions): Directive[] {
   ];
 }
 
+function mendedOptions({ options }: AccountOptions): Directive[] {
+  return options.length === 0 ? [] : [line("Options", options, "Other lines of this file have them otherwise.")];
+}
+
 /** A folder whose own URL looks like a hidden one has to do without. */
 function noHiddenFoldersBelow(mountPoint: string): Directive[] {
   return /\/(\.|node_modules(\/|$))/i.test(mountPoint) ? [] : [noHiddenFolders()];
@@ -79,7 +85,14 @@ function noHiddenFoldersBelow(mountPoint: string): Directive[] {
 export function accountFront(transport: Exclude<Transport, "proxy">, options: AccountOptions): Directive[] {
   const front = fronts[transport];
   const hidden = noHiddenFoldersBelow(options.mountPoint);
-  return [runFront(front), authorization, ...hidden, ...sentByApache(options), ...toFront(front)];
+  return [
+    runFront(front),
+    ...mendedOptions(options),
+    authorization,
+    ...hidden,
+    ...sentByApache(options),
+    ...toFront(front),
+  ];
 }
 
 /** A delimiter for a regular expression inside `<If>` that none of the expressions has. */
@@ -106,6 +119,7 @@ export function accountProxy(backend: Backend, options: AccountOptions): Directi
   const own = sources.kind === "here" ? sentByApache(options) : [line("RewriteEngine", ["On"])];
   const end = line("RewriteRule", ["^", "-", "[L]"], "No other rule changes what the daemon is asked for.");
   return [
+    ...mendedOptions(options),
     line("ProxyFCGIBackendType", ["GENERIC"], "Variables as they are, without the changes that PHP-FPM expects."),
     line("SetEnv", ["TSGI_MOUNT_POINT", mountPoint === "" ? "/" : mountPoint], "The URL of this folder."),
     authorization,

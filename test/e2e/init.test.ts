@@ -57,7 +57,7 @@ RewriteRule . /fcgid-wordpress/index.php [L]
 `;
 
 const laravel = String.raw`# our own
-Options Indexes FollowSymLinks MultiViews
+Options Indexes MultiViews
 RewriteEngine On
 RewriteRule ^old/(.*)$ /new/$1 [R=301,L]
 ErrorDocument 404 "nothing of that name"
@@ -67,9 +67,6 @@ AuthName "the account"
 AuthUserFile "%HOME%/.users"
 Require valid-user
 <IfModule mod_rewrite.c>
-    <IfModule mod_negotiation.c>
-        Options -MultiViews -Indexes
-    </IfModule>
     # Handle Front Controller...
     RewriteCond %{REQUEST_FILENAME} !-d
     RewriteCond %{REQUEST_FILENAME} !-f
@@ -194,6 +191,12 @@ for (const site of sites) {
       expect(text(await ask(site, "/"))).toBe(`200 ${name}|/${name}|/|${sent}`);
       expect(text(await ask(site, "/deep/a%20b//c.html?x=1"))).toContain(`200 ${name}|/${name}|/deep/a b/`);
       expect(text(await ask(site, "/video/1.ts"))).toBe(`200 ${name}|/${name}|/video/1.ts|${sent}`);
+    });
+
+    test("the beginning of a file's name is a URL of the application", async () => {
+      for (const path of ["/package", "/app", "/css/style"]) {
+        expect(text(await ask(site, path))).toContain(`200 ${name}|/${name}|${path}|`);
+      }
     });
 
     test("a browser gets the files that are for it", async () => {

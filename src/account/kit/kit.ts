@@ -9,6 +9,7 @@ import { accountFront } from "../../apache/account.ts";
 import { line, note, render } from "../../apache/directives.ts";
 import { fronts, shellWord } from "../../apache/htaccess.ts";
 import { withBlock } from "../block.ts";
+import { optionsToMend } from "../front-controller.ts";
 import type { BundleOptions } from "./bundle.ts";
 import { bundleKit } from "./bundle.ts";
 import { kitPage } from "./page.ts";
@@ -84,7 +85,9 @@ export async function makeKit(options: KitOptions): Promise<UploadKit> {
   const { code, warnings } = await bundleKit(options);
   const app = basename(options.file);
   const sources = { kind: "below", paths: [programFolder, pageName] } as const;
-  const body = render(accountFront("cgi", { folder: "/", sources, mountPoint: "" }));
+  const body = render(
+    accountFront("cgi", { folder: "/", sources, mountPoint: "", options: optionsToMend(options.htaccess ?? "") }),
+  );
   const node = options.node ?? usualNode;
   const page = kitPage({
     app,

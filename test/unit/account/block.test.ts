@@ -1,7 +1,7 @@
 // The marked lines in an .htaccess file: where they go, and that taking them out gives back every byte.
 import { describe, expect, test } from "vitest";
 import { findBlock, withBlock, withoutBlock } from "../../../src/account/block.ts";
-import { findFrontController } from "../../../src/account/front-controller.ts";
+import { findFrontController, optionsToMend, turnsRewritingOff } from "../../../src/account/front-controller.ts";
 
 const facts = { app: "/home/u/app/ä app.ts#admin", transport: "cgi" } as const;
 const body = "RewriteEngine On\n# für alle\nRewriteRule ^ app.cgi [L]\n";
@@ -103,4 +103,22 @@ describe("the block comes before the rule that takes every URL", () => {
   ])("and after %j, which takes none", (text) => {
     expect(place(text)).toBe(text);
   });
+});
+
+test.each([
+  ["Options -Indexes\n", []],
+  ["Options Indexes\n", ["+SymLinksIfOwnerMatch"]],
+  ["Options None\nOptions +FollowSymLinks\n", []],
+  ["options -followsymlinks +MultiViews\n", ["+SymLinksIfOwnerMatch", "-MultiViews"]],
+  ["Options All MultiViews\nOptions -MultiViews\n", []],
+  ["# Options None\n", []],
+])("%j needs the options %j", (text, options) => {
+  expect(optionsToMend(text)).toEqual(options);
+});
+
+test("rewriting that is turned off further down would turn off ours: the block comes last then", () => {
+  const text = `${front}RewriteEngine Off\n`;
+  expect(turnsRewritingOff(text)).toBe(true);
+  expect(turnsRewritingOff(`RewriteEngine Off\nRewriteEngine on\n`)).toBe(false);
+  expect(withBlock(text, body, facts).startsWith(text)).toBe(true);
 });
