@@ -19,6 +19,8 @@ export interface BlockFacts {
   /** The application, as an absolute file, with `#export` if one was named. */
   readonly app: string;
   readonly transport: Transport;
+  /** Flags of the command line that made it, by name, so that they need not be given again. */
+  readonly options: Readonly<Record<string, string>>;
   /** The file before the block came: not there, ended with a line feed, or in the middle of a line. */
   readonly was: "absent" | "whole" | "open";
   /** Whether the file began with a byte order mark, which Apache takes for a part of its first directive. */
@@ -46,14 +48,20 @@ function damaged(why: string): BootError {
   return new BootError(`.htaccess: ${why}. Repair it by hand, or delete the lines of tsgi in it`);
 }
 
+function areTexts(value: unknown): value is Readonly<Record<string, string>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((text) => typeof text === "string");
+}
+
 function readFacts(text: string): (BlockFacts & { readonly sum: string }) | undefined {
   try {
     const value = JSON.parse(Buffer.from(text, "latin1").toString("utf8")) as Record<string, unknown>;
     const transport = transports.find((name) => name === value["transport"]);
     const was = (["absent", "whole", "open"] as const).find((name) => name === value["was"]);
-    const { app, sum, hadMark = false } = value;
+    const { app, sum, hadMark, options } = value;
     if (transport === undefined || was === undefined || typeof hadMark !== "boolean") return undefined;
-    return typeof app === "string" && typeof sum === "string" ? { app, transport, was, hadMark, sum } : undefined;
+    if (typeof app !== "string" || typeof sum !== "string" || !areTexts(options)) return undefined;
+    return { app, transport, options, was, hadMark, sum };
   } catch {
     return undefined; // no JSON: edited by hand
   }
@@ -115,7 +123,7 @@ export function hasByteOrderMark(text: string): boolean {
 export function withBlock(
   text: string | undefined,
   body: string,
-  { app, transport }: Pick<BlockFacts, "app" | "transport">,
+  { app, transport, options }: Pick<BlockFacts, "app" | "transport" | "options">,
 ): string {
   const hadMark = hasByteOrderMark(text ?? "");
   const file = (text ?? "").slice(hadMark ? byteOrderMark.length : 0);
@@ -126,8 +134,8 @@ export function withBlock(
   const isOpen = at > 0 && !file.slice(0, at).endsWith("\n");
   const was = text === undefined ? "absent" : isOpen ? "open" : "whole";
   const bytes = latin1(body);
-  const facts = { app, transport, was, ...(hadMark ? { hadMark } : {}), sum: sumOf(bytes) };
-  const described = latin1(JSON.stringify(facts));
+  const facts: BlockFacts = { app, transport, options, was, hadMark };
+  const described = latin1(JSON.stringify({ ...facts, sum: sumOf(bytes) }));
   const block = `${begin}\n${factsPrefix}${described}\n${bytes}${end}\n`.replaceAll("\n", newline);
   return `${file.slice(0, at)}${isOpen ? newline : ""}${block}${file.slice(at)}`;
 }

@@ -20,6 +20,8 @@ export interface InitOptions {
   /** The application, as an absolute file, with `#export` if one was named. */
   readonly app: string;
   readonly transport: Transport;
+  /** Flags to be remembered, by name. */
+  readonly options: Readonly<Record<string, string>>;
   readonly sources: SourcePlace;
   /** The text of the wrapper; undefined for a daemon. */
   readonly wrapper: string | undefined;
@@ -93,7 +95,11 @@ export function planInit(layout: Layout, options: InitOptions): Plan {
   }
   const foreign = foreignText(layout);
   const controller = findFrontController(foreign ?? "");
-  const text = withBlock(foreign, blockBody(folder, foreign ?? "", options), { app, transport });
+  const text = withBlock(foreign, blockBody(folder, foreign ?? "", options), {
+    app,
+    transport,
+    options: options.options,
+  });
   const written = name === undefined || wrapper === undefined ? [] : [{ name, bytes: Buffer.from(wrapper) }];
   const notes = wrappers
     .filter((one) => one.owner === "foreign")

@@ -68,7 +68,7 @@ const needed: Readonly<Record<Transport, readonly string[]>> = {
 
 /** Chooses, or says what is known of a choice. */
 export function chooseTransport(wanted: Transport | "auto", known: KnownModules | undefined): ChosenTransport {
-  const { transport, why } = wanted === "auto" ? choose(known) : { transport: wanted, why: "--transport says so" };
+  const { transport, why } = wanted === "auto" ? choose(known) : { transport: wanted, why: "it was chosen" };
   return { transport, why, warnings: known === undefined ? [] : missing(transport, known) };
 }
 

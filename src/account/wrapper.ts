@@ -2,13 +2,12 @@
 // Rules: node is named with its absolute path; nothing of the environment is relied on, since suEXEC clears it.
 
 import { createHash } from "node:crypto";
-import { dirname } from "node:path";
 import { fronts, shellWord } from "../apache/htaccess.ts";
 import type { Transport } from "../apache/account.ts";
 
 export interface WrapperOptions {
   readonly transport: Exclude<Transport, "proxy">;
-  /** Absolute, of the node that is to run it. */
+  /** The program that is to run it, absolute. */
   readonly node: string;
   /** The folder with `tsgi-cgi` and `tsgi-fcgid`. */
   readonly programs: string;
@@ -52,7 +51,9 @@ export function wrapperText({ transport, node, programs, args, workingFolder, ho
   const own = home === undefined ? [] : [`HOME=\${HOME:-${shellWord(home)}}`, "export HOME"];
   return markedScript(
     [
-      `export PATH=${shellWord(dirname(node))}:"\${PATH:-/usr/bin:/bin}"`,
+      `NODE=${shellWord(node)}`,
+      '[ -x "$NODE" ] || { echo "there is no $NODE any more: run tsgi init again" >&2; exit 127; }',
+      'export PATH="${NODE%/*}:${PATH:-/usr/bin:/bin}"',
       ...own,
       'export NODE_ENV="${NODE_ENV:-production}"',
       `cd ${shellWord(workingFolder)} || exit 1`,

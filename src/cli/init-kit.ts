@@ -9,7 +9,7 @@ import { fronts } from "../apache/htaccess.ts";
 import type { Config } from "../config/settings.ts";
 import { BootError, ConfigError } from "../errors.ts";
 import type { InitFlags } from "./init-target.ts";
-import { print, readTarget } from "./init-target.ts";
+import { nodeOption, print, readTarget } from "./init-target.ts";
 
 /** Writes the archive, and gives the exit code. With `dir`, its .htaccess file is the one that the host has. */
 export async function uploadKit(
@@ -27,13 +27,13 @@ export async function uploadKit(
     throw new BootError(`${path} is there already: remove it, or write over it with --yes`);
   }
   const layout = dir === undefined ? undefined : layoutOf(servedFolder(resolve(dir)));
-  const { file, exportName } = readTarget(flags.app, layout?.block?.facts.app);
+  const { file, exportName } = readTarget(flags.app ?? layout?.block?.facts.app);
   const htaccess = layout === undefined ? undefined : foreignText(layout);
   const { zip, files, warnings, nodeLine } = await makeKit({
     file,
     exportName,
     adapter: config.adapter,
-    node: flags.node,
+    node: nodeOption(flags),
     htaccess,
   });
   if (flags.dryRun !== true) {

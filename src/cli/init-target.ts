@@ -19,14 +19,21 @@ export type InitTarget = {
   readonly exportName: string | undefined;
 };
 
-/** The application that the command line names, else that of the last time. */
-export function readTarget(app: string | undefined, known: string | undefined): InitTarget {
-  const given = app ?? known;
-  if (given === undefined) throw new ConfigError(["name the application with --app: file.ts or file.ts#export"]);
-  const { file, exportName } = parseAppReference(given, process.cwd());
+/** The application that was named. Throws ConfigError when none was, and LoadError when it is not there. */
+export function readTarget(app: string | undefined): InitTarget {
+  if (app === undefined) throw new ConfigError(["name the application with --app: file.ts or file.ts#export"]);
+  const { file, exportName } = parseAppReference(app, process.cwd());
   return { kind: "application", file: findScriptFile(file), exportName };
 }
 
 export function print(...lines: readonly string[]): void {
   process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+/** The path of --node; undefined when it was not given. Whether it is there is for the host to say. */
+export function nodeOption({ node }: Pick<InitFlags, "node">): string | undefined {
+  if (node?.startsWith("/") === false) {
+    throw new ConfigError([`--node ${JSON.stringify(node)}: expected an absolute path such as /usr/bin/node`]);
+  }
+  return node;
 }

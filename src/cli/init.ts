@@ -3,6 +3,7 @@
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Command } from "commander";
+import type { Layout } from "../account/layout.ts";
 import { layoutOf, servedFolder } from "../account/layout.ts";
 import { homeOf, likelyMountPoint } from "../account/owner.ts";
 import { planInit, planRemove } from "../account/plan.ts";
@@ -11,27 +12,54 @@ import { chooseTransport, knownModules } from "../account/transport.ts";
 import { wrapperText } from "../account/wrapper.ts";
 import { transports } from "../apache/account.ts";
 import { programArguments, referenceText } from "../apache/site.ts";
-import type { Config, SettingName } from "../config/settings.ts";
+import { placeText } from "../config/setting.ts";
+import type { SettingName } from "../config/settings.ts";
+import { settings } from "../config/settings.ts";
 import { ConfigError } from "../errors.ts";
 import { programsDir } from "../server/httpd/programs.ts";
 import { carryOut } from "./init-consent.ts";
 import type { Described } from "./init-report.ts";
 import { defaultListen, listChanges, report } from "./init-report.ts";
 import type { InitFlags } from "./init-target.ts";
-import { print, readTarget } from "./init-target.ts";
+import { nodeOption, print, readTarget } from "./init-target.ts";
 import { addSettings, readSettings } from "./options.ts";
 
 const names = ["mountPoint", "listen", "cacheDir", "adapter"] as const satisfies readonly SettingName[];
 const wantedTransports = ["auto", ...transports] as const;
 
-async function describe(folder: string, flags: InitFlags, config: Config): Promise<Described> {
-  const wanted = wantedTransports.find((name) => name === flags.transport);
-  if (wanted === undefined) {
-    const given = JSON.stringify(flags.transport);
-    throw new ConfigError([`--transport ${given}: expected one of ${wantedTransports.join(", ")}`]);
+/** What was not said this time is what was said the last time. */
+function recall(command: Command, { block }: Layout): void {
+  if (block === undefined) return;
+  const { app, transport, options } = block.facts;
+  for (const [name, value] of Object.entries({ ...options, app, transport })) {
+    if (command.getOptionValueSource(name) !== "cli") command.setOptionValueWithSource(name, value, "config");
   }
+}
+
+/** Flags that are worth remembering: paths as they are from any folder. */
+function toRemember(command: Command): Record<string, string> {
+  const given: Readonly<Record<string, unknown>> = command.opts();
+  const named = names.flatMap((name) => {
+    const value = given[name];
+    return typeof value === "string" ? [[name, placeText(settings[name], value, process.cwd())]] : [];
+  });
+  const { node } = command.opts<InitFlags>();
+  return Object.fromEntries(node === undefined ? named : [...named, ["node", node]]) as Record<string, string>;
+}
+
+function wantedTransport({ transport }: InitFlags): (typeof wantedTransports)[number] {
+  const wanted = wantedTransports.find((name) => name === transport);
+  if (wanted !== undefined) return wanted;
+  throw new ConfigError([`--transport ${JSON.stringify(transport)}: expected one of ${wantedTransports.join(", ")}`]);
+}
+
+async function describe(folder: string, command: Command): Promise<Described> {
   const layout = layoutOf(folder);
-  const target = readTarget(flags.app, layout.block?.facts.app);
+  recall(command, layout);
+  const flags = command.opts<InitFlags>();
+  const config = await readSettings(command, names);
+  const wanted = wantedTransport(flags);
+  const target = readTarget(flags.app);
   const chosen = chooseTransport(wanted, await knownModules(process.env["PATH"] ?? ""));
   const { transport } = chosen;
   const sources = await placeOfSources(target.file, folder);
@@ -42,7 +70,7 @@ async function describe(folder: string, flags: InitFlags, config: Config): Promi
       ? undefined
       : wrapperText({
           transport,
-          node: flags.node ?? process.execPath,
+          node: nodeOption(flags) ?? process.execPath,
           programs: programsDir,
           args: programArguments(site, config.cacheDir === undefined ? undefined : resolve(config.cacheDir)),
           workingFolder: dirname(target.file),
@@ -50,18 +78,19 @@ async function describe(folder: string, flags: InitFlags, config: Config): Promi
         });
   const listen = config.listen ?? defaultListen(folder);
   const app = referenceText(target);
-  const plan = planInit(layout, { app, transport, sources, wrapper, listen, mountPoint });
+  const options = toRemember(command);
+  const plan = planInit(layout, { app, transport, options, sources, wrapper, listen, mountPoint });
   return { layout, target, chosen, sources, plan, config, mountPoint };
 }
 
-async function init(folder: string, flags: InitFlags, config: Config): Promise<number> {
-  const described = await describe(folder, flags, config);
+async function init(folder: string, command: Command): Promise<number> {
+  const described = await describe(folder, command);
   const { plan, target } = described;
   if (plan.changes.length === 0) {
     print(`tsgi: ${folder} already serves ${referenceText(target)}: nothing to change`, ...report(described));
     return 0;
   }
-  const ended = await carryOut(plan, flags);
+  const ended = await carryOut(plan, command.opts());
   if (ended !== undefined) return ended;
   print(`tsgi: ${folder} serves ${referenceText(target)}`, ...report(described));
   return 0;
@@ -87,7 +116,7 @@ async function run(dir: string | undefined, command: Command): Promise<number> {
   }
   const folder = servedFolder(resolve(dir ?? "."));
   if (flags.remove === true) return await remove(folder, flags);
-  return await init(folder, flags, await readSettings(command, names));
+  return await init(folder, command);
 }
 
 export function configure(command: Command): void {

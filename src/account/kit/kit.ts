@@ -99,7 +99,11 @@ export async function makeKit(options: KitOptions): Promise<UploadKit> {
   });
   const contents: readonly (readonly [name: string, bytes: Uint8Array, mode: number])[] = [
     [pageName, Buffer.from(page), 0o644],
-    [".htaccess", Buffer.from(withBlock(options.htaccess, body, { app, transport: "cgi" }), "latin1"), 0o644],
+    [
+      ".htaccess",
+      Buffer.from(withBlock(options.htaccess, body, { app, transport: "cgi", options: {} }), "latin1"),
+      0o644,
+    ],
     [kitWrapper, Buffer.from(wrapperText(node)), 0o755],
     [`${programFolder}/.htaccess`, Buffer.from(lockedFolder()), 0o644],
     [`${programFolder}/${programFile}`, code, 0o644],

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { findBlock, withBlock, withoutBlock } from "../../../src/account/block.ts";
 import { findFrontController, optionsToMend, turnsRewritingOff } from "../../../src/account/front-controller.ts";
 
-const facts = { app: "/home/u/app/ä app.ts#admin", transport: "cgi" } as const;
+const facts = { app: "/home/u/app/ä app.ts#admin", transport: "cgi", options: { cacheDir: "/home/u/ä" } } as const;
 const body = "RewriteEngine On\n# für alle\nRewriteRule ^ app.cgi [L]\n";
 
 const front = "RewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^ index.php [L]\n";

@@ -86,16 +86,28 @@ describe("a folder without .htaccess", () => {
     const args = ["init", folder, "--transport", "cgi", "--app", app];
     const first = await run(["sh", "-c", 'umask 002; exec "$@"', "sh", process.execPath, program, ...args]);
     expect(first).toMatchObject({ code: 0, stderr: "" });
-    expect(first.stdout).toMatch(/transport: {2}cgi, since --transport says so\n/u);
+    expect(first.stdout).toMatch(/transport: {2}cgi, since it was chosen\n/u);
     expect(first.stdout).toMatch(/try: {8}\/ \(/u);
     expect(first.stdout).toMatch(/next: {7}tsgi doctor /u);
     expect(files()).toEqual([".htaccess", "app.cgi"]);
     expect([modeOf("app.cgi"), modeOf(".htaccess")]).toEqual(["755", "644"]);
-    expect(read("app.cgi")).toContain(`export PATH=${join(process.execPath, "..")}:`);
+    expect(read("app.cgi")).toContain(`\nNODE=${process.execPath}\n`);
     expect(await init()).toMatchObject({ code: 0, stdout: expect.stringContaining("nothing to change\n") });
     expect(await init("--remove")).toMatchObject({ code: 0, stderr: "" });
     expect(files()).toEqual([]);
     expect(await init("--remove")).toMatchObject({ code: 0, stdout: expect.stringContaining("nothing of tsgi init") });
+  });
+
+  test("remembers what it was told", async () => {
+    await tsgi(folder, "--app", app, "--transport", "fcgid", "--cache-dir", join(home, "cache"), "--node", "/opt/node");
+    const wrapper = read("app.fcgi");
+    expect(wrapper).toContain(`--cache-dir=${join(home, "cache")} `);
+    expect(wrapper).toContain("\nNODE=/opt/node\n");
+    expect(await tsgi(folder)).toMatchObject({ code: 0, stdout: expect.stringContaining("nothing to change\n") });
+    await tsgi(folder, "--transport", "cgi", "--yes");
+    expect(read("app.cgi").replaceAll("tsgi-cgi", "tsgi-fcgid").split("\n").slice(2)).toEqual(
+      wrapper.split("\n").slice(2),
+    );
   });
 
   test("changes from one transport to another without leaving anything of the first", async () => {
@@ -252,6 +264,15 @@ describe("what is in the way", () => {
       2,
       "tsgi: name the application with --app: file.ts or file.ts#export [TSGI3101]\n",
     ]);
+  });
+
+  test("a Node.js that is named by half", async () => {
+    const ran = await init("--node", "node22", "--app", app);
+    expect([ran.code, ran.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^tsgi: --node "node22": expected an absolute path/u),
+    ]);
+    expect(files()).toEqual([]);
   });
 
   test("a transport that there is not", async () => {
