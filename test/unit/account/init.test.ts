@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -126,6 +127,12 @@ describe("a folder without .htaccess", () => {
     const { stdout } = await init("--app", join(folder, "app.ts"));
     expect(stdout).toContain("in the served folder. Browsers get what is in public/");
     expect(stdout).toContain("note:       wiki has rewrite rules of its own");
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)("gets files of its owner's when root writes them", async () => {
+    chownSync(folder, 65_534, 65_533);
+    await init("--app", app);
+    for (const name of files()) expect(statSync(join(folder, name))).toMatchObject({ uid: 65_534, gid: 65_533 });
   });
 
   test("that others may write to is told what suEXEC thinks of that", async () => {
