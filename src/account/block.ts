@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import type { Transport } from "../apache/account.ts";
 import { transports } from "../apache/account.ts";
 import { BootError } from "../errors.ts";
-import { findFrontController, turnsRewritingOff } from "./front-controller.ts";
+import { findFrontController } from "./front-controller.ts";
 
 const begin = "# BEGIN tsgi: `tsgi init` writes these lines, `tsgi init --remove` takes them out.";
 const end = "# END tsgi";
@@ -129,8 +129,7 @@ export function withBlock(
   const file = (text ?? "").slice(hadMark ? byteOrderMark.length : 0);
   const newline = /\r?\n/.exec(file)?.[0] ?? "\n";
   const wouldJoin = /\\\s*$/.test(file); // the last line would swallow ours
-  const controller = turnsRewritingOff(file) ? undefined : findFrontController(file);
-  const at = controller?.start ?? (wouldJoin ? 0 : file.length);
+  const at = findFrontController(file)?.start ?? (wouldJoin ? 0 : file.length);
   const isOpen = at > 0 && !file.slice(0, at).endsWith("\n");
   const was = text === undefined ? "absent" : isOpen ? "open" : "whole";
   const bytes = latin1(body);

@@ -12,7 +12,7 @@ import type { ListenAddress } from "../config/address.ts";
 import { BootError } from "../errors.ts";
 import { hasByteOrderMark, withBlock, withoutBlock } from "./block.ts";
 import type { FileChange } from "./change.ts";
-import { findFrontController, optionsToMend } from "./front-controller.ts";
+import { findFrontController, optionsToMend, turnsRewritingOff } from "./front-controller.ts";
 import type { Layout, PlacedFile } from "./layout.ts";
 import { wrapperName } from "./wrapper.ts";
 
@@ -82,7 +82,7 @@ function blockBody(folder: string, foreign: string, init: InitOptions): string {
   return render(transport === "proxy" ? accountProxy(backendOf(listen), account) : accountFront(transport, account));
 }
 
-/** Throws BootError where a file that is not ours has the wrapper's place. */
+/** Throws BootError where a file that is not ours has the wrapper's place, or other lines leave no place for ours. */
 export function planInit(layout: Layout, options: InitOptions): Plan {
   const { folder, wrappers } = layout;
   const { app, transport, wrapper } = options;
@@ -95,6 +95,11 @@ export function planInit(layout: Layout, options: InitOptions): Plan {
   }
   const foreign = foreignText(layout);
   const controller = findFrontController(foreign ?? "");
+  if (controller !== undefined && turnsRewritingOff(foreign ?? "")) {
+    throw new BootError(
+      `${join(folder, ".htaccess")} turns rewriting off, and has rules that would take every URL: remove either`,
+    );
+  }
   const text = withBlock(foreign, blockBody(folder, foreign ?? "", options), {
     app,
     transport,

@@ -34,6 +34,8 @@ export interface AccountOptions {
 const sentFolders = String.raw`(public|static|css|images|img|fonts|\.well-known)/`;
 const sentFiles = String.raw`[^/]+\.(html?|css|png|jpe?g|gif|svg|webp|avif|ico|woff2?|webmanifest)|robots\.txt`;
 
+const copiesOfFronts = String.raw`/app\.f?cgi[^/]`;
+
 function hiddenPath(paths: readonly string[]): string {
   return `/(${paths.map(regexLiteral).join("|")})(/|$)`;
 }
@@ -43,7 +45,7 @@ function sentByApache({ folder, sources }: AccountOptions): Directive[] {
   const start = line("RewriteEngine", ["On"]);
   const isFile = (why: string): Directive => line("RewriteCond", ["%{REQUEST_FILENAME}", "-f"], why);
   if (sources.kind !== "here") {
-    const hidden = sources.kind === "below" ? [line("RewriteCond", ["/$1", `!(?i)^${hiddenPath(sources.paths)}`])] : [];
+    const hidden = sources.kind === "below" ? [`!(?i)^${hiddenPath(sources.paths)}`] : [];
     return [
       start,
       line(
@@ -52,7 +54,8 @@ function sentByApache({ folder, sources }: AccountOptions): Directive[] {
         "A file of this folder, or a folder in it with an index page, is sent by Apache, unless it is one of these:",
       ),
       line("RewriteCond", ["%{REQUEST_FILENAME}/index.html", "-f"]),
-      ...hidden,
+      ...hidden.map((pattern) => line("RewriteCond", ["/$1", pattern], "The application's own files.")),
+      line("RewriteCond", ["/$1", `!(?i)${copiesOfFronts}`], "Copies of the executable."),
       ...publishedConditions("/$1"),
       line("RewriteRule", ["^(.*)$", "-", "[L]"]),
     ];
@@ -95,14 +98,15 @@ export function accountFront(transport: Exclude<Transport, "proxy">, options: Ac
   ];
 }
 
-/** A delimiter for a regular expression inside `<If>` that none of the expressions has. */
+/** A delimiter for a regular expression inside `<If>`, one of those that Apache knows and the expression does not have. */
 function delimiterFor(text: string): string {
-  return ["#", "%", ";", "_", "!", "~"].find((sign) => !text.includes(sign)) ?? ",";
+  return ["#", "!", ";", ":", "%", "_"].find((sign) => !text.includes(sign)) ?? ",";
 }
 
 /** What the path of a URL must be for its file to be sent, as an expression for `<If>`. */
 function sentExpression({ sources, mountPoint }: AccountOptions): string {
-  if (sources.kind === "outside") return publishedExpression();
+  const published = `${publishedExpression()} && %{REQUEST_URI} !~ m,${copiesOfFronts},i`;
+  if (sources.kind === "outside") return published;
   const mount = regexLiteral(mountPoint);
   const [operator, pattern] =
     sources.kind === "below"
@@ -110,7 +114,7 @@ function sentExpression({ sources, mountPoint }: AccountOptions): string {
       : ["=~", `^${mount}/(${sentFolders}.*|${sentFiles})$`];
   const sign = delimiterFor(pattern);
   const flags = sources.kind === "below" ? "i" : "";
-  return `%{REQUEST_URI} ${operator} m${sign}${pattern}${sign}${flags} && ${publishedExpression()}`;
+  return `%{REQUEST_URI} ${operator} m${sign}${pattern}${sign}${flags} && ${published}`;
 }
 
 /** The lines for a daemon of the same account. */

@@ -7,7 +7,7 @@ import type { FileChange } from "../account/change.ts";
 import { applyChanges, diffOf } from "../account/change.ts";
 import type { Plan } from "../account/plan.ts";
 import type { InitFlags } from "./init-target.ts";
-import { print } from "./init-target.ts";
+import { print } from "./init-report.ts";
 
 /** On a terminal asks for a yes; false where nobody can be asked. */
 async function agreed(question: string): Promise<boolean> {
@@ -15,8 +15,10 @@ async function agreed(question: string): Promise<boolean> {
   if (!stdin.isTTY || !stdout.isTTY) return false;
   const asking = createInterface({ input: stdin, output: stdout });
   try {
-    // Nobody but this person waits for the answer: there is no deadline.
-    return /^y(es)?$/i.test((await asking.question(`${question} [y/N] `)).trim());
+    // Nobody but this person waits for the answer: there is no deadline. The end of the input is a no.
+    const closed = new Promise<string>((resolve) => asking.once("close", () => resolve("")));
+    const answer = await Promise.race([asking.question(`${question} [y/N] `), closed]);
+    return /^y(es)?$/i.test(answer.trim());
   } finally {
     asking.close();
   }

@@ -9,7 +9,8 @@ import { fronts } from "../apache/htaccess.ts";
 import type { Config } from "../config/settings.ts";
 import { BootError, ConfigError } from "../errors.ts";
 import type { InitFlags } from "./init-target.ts";
-import { nodeOption, print, readTarget } from "./init-target.ts";
+import { print } from "./init-report.ts";
+import { nodeOption, readTarget } from "./init-target.ts";
 
 /** Writes the archive, and gives the exit code. With `dir`, its .htaccess file is the one that the host has. */
 export async function uploadKit(

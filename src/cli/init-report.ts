@@ -15,6 +15,10 @@ import type { Config } from "../config/settings.ts";
 import { programsDir } from "../server/httpd/programs.ts";
 import type { InitTarget } from "./init-target.ts";
 
+export function print(...lines: readonly string[]): void {
+  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
 export function listChanges(changes: readonly FileChange[]): string[] {
   return changes.map(({ path, before, after, mode }) => {
     if (after === undefined) return `  removed:    ${path}`;

@@ -1,5 +1,6 @@
 // What `tsgi init` is told on the command line: its flags, and the application.
 
+import type { SiteTarget } from "../apache/site.ts";
 import { ConfigError } from "../errors.ts";
 import { findScriptFile, parseAppReference } from "../loader/load.ts";
 
@@ -13,21 +14,13 @@ export interface InitFlags {
   readonly uploadKit?: string;
 }
 
-export type InitTarget = {
-  readonly kind: "application";
-  readonly file: string;
-  readonly exportName: string | undefined;
-};
+export type InitTarget = Extract<SiteTarget, { kind: "application" }>;
 
 /** The application that was named. Throws ConfigError when none was, and LoadError when it is not there. */
 export function readTarget(app: string | undefined): InitTarget {
   if (app === undefined) throw new ConfigError(["name the application with --app: file.ts or file.ts#export"]);
   const { file, exportName } = parseAppReference(app, process.cwd());
   return { kind: "application", file: findScriptFile(file), exportName };
-}
-
-export function print(...lines: readonly string[]): void {
-  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
 }
 
 /** The path of --node; undefined when it was not given. Whether it is there is for the host to say. */

@@ -19,9 +19,9 @@ import { ConfigError } from "../errors.ts";
 import { programsDir } from "../server/httpd/programs.ts";
 import { carryOut } from "./init-consent.ts";
 import type { Described } from "./init-report.ts";
-import { defaultListen, listChanges, report } from "./init-report.ts";
+import { defaultListen, listChanges, print, report } from "./init-report.ts";
 import type { InitFlags } from "./init-target.ts";
-import { nodeOption, print, readTarget } from "./init-target.ts";
+import { nodeOption, readTarget } from "./init-target.ts";
 import { addSettings, readSettings } from "./options.ts";
 
 const names = ["mountPoint", "listen", "cacheDir", "adapter"] as const satisfies readonly SettingName[];

@@ -39,6 +39,8 @@ const hiddenFiles = [
   "npm-debug.log",
   "logs/app.log",
   "Dockerfile",
+  "app.cgi.1",
+  "app.fcgi-2024",
   "css/.env",
   "public/.env",
   "public/shared.ts",

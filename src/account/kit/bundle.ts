@@ -1,5 +1,6 @@
 // Bundles an application, all that it imports, and our CGI program into one JavaScript file that needs nothing else.
-// Rules: what both sides import is in it once, since a class that exists twice is two; node's own modules stay outside; what cannot be bundled is an error that names its place, never a surprise on the host.
+// Rules: what both sides import is in it once, since a class that exists twice is two; node's own modules stay outside; what
+// cannot be bundled is an error that names its place, never a surprise on the host.
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";

@@ -37,7 +37,7 @@ const pageName = "README.html";
 const usualNode = "/usr/bin/node";
 const nodeLine = 3;
 
-/** Where hosts keep Node.js, newest last: patterns for the shell. */
+/** Where hosts keep Node.js: patterns for the shell. */
 const otherPlaces = [
   "/usr/local/bin/node",
   "/usr/bin/node",
@@ -58,7 +58,10 @@ function wrapperText(node: string): string {
     "export NODE_ENV=${NODE_ENV:-production}",
     'if [ ! -x "$NODE" ]; then',
     `  for found in ${otherPlaces.join(" ")}; do`,
-    '    if [ -x "$found" ]; then NODE=$found; fi',
+    `    if [ -x "$found" ] && "$found" -e 'process.exit(parseInt(process.versions.node) < 20)'; then`,
+    "      NODE=$found",
+    "      break",
+    "    fi",
     "  done",
     "fi",
     'if [ ! -x "$NODE" ]; then',

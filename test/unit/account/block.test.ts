@@ -116,9 +116,8 @@ test.each([
   expect(optionsToMend(text)).toEqual(options);
 });
 
-test("rewriting that is turned off further down would turn off ours: the block comes last then", () => {
-  const text = `${front}RewriteEngine Off\n`;
-  expect(turnsRewritingOff(text)).toBe(true);
-  expect(turnsRewritingOff(`RewriteEngine Off\nRewriteEngine on\n`)).toBe(false);
-  expect(withBlock(text, body, facts).startsWith(text)).toBe(true);
+test("rewriting counts as off when the last word on it says so", () => {
+  expect(turnsRewritingOff(`${front}RewriteEngine Off\n`)).toBe(true);
+  expect(turnsRewritingOff("RewriteEngine Off\nRewriteEngine on\n")).toBe(false);
+  expect(turnsRewritingOff("# RewriteEngine Off\n")).toBe(false);
 });

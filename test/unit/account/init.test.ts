@@ -273,6 +273,11 @@ describe("what is in the way", () => {
     ]);
   });
 
+  test("rules that take every URL and are turned off further down: ours would turn them on", async () => {
+    writeFileSync(join(folder, ".htaccess"), "RewriteRule ^ index.php [L]\nRewriteEngine Off\n");
+    await refuses(/turns rewriting off, and has rules that would take every URL/u);
+  });
+
   test("a Node.js that is named by half", async () => {
     const ran = await init("--node", "node22", "--app", app);
     expect([ran.code, ran.stderr]).toEqual([
