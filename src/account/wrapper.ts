@@ -2,6 +2,7 @@
 // Rules: node is named with its absolute path; nothing of the environment is relied on, since suEXEC clears it.
 
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import { fronts, shellWord } from "../apache/htaccess.ts";
 import type { Transport } from "../apache/account.ts";
 
@@ -53,7 +54,7 @@ export function wrapperText({ transport, node, programs, args, workingFolder, ho
     [
       `NODE=${shellWord(node)}`,
       '[ -x "$NODE" ] || { echo "there is no $NODE any more: run tsgi init again" >&2; exit 127; }',
-      'export PATH="${NODE%/*}:${PATH:-/usr/bin:/bin}"',
+      `export PATH=${shellWord(dirname(node))}:"\${PATH:-/usr/bin:/bin}"`,
       ...own,
       'export NODE_ENV="${NODE_ENV:-production}"',
       `cd ${shellWord(workingFolder)} || exit 1`,
