@@ -20,7 +20,7 @@ import { SpoolingFlow } from "./spool.ts";
 
 export interface CgiOptions {
   readonly target: Target;
-  /** Finds the application in place of a router for `target`. */
+  /** Finds the application, in place of a router for `target`. */
   readonly router?: Pick<Router, "route">;
   readonly args: EntryArguments;
   readonly variables: Variables;
@@ -87,17 +87,15 @@ function readStdin({ exchange }: Dispatched, spool: SpoolingFlow, length: string
 export async function runCgi(options: CgiOptions): Promise<number> {
   const { args, log, variables, isLogApaches, scope, errorPages } = options;
   const { mountPoint, cacheDir, adapter } = args;
-  const router =
-    options.router ??
-    createRouter({
-      target: options.target,
-      mountPoint,
-      cacheDir,
-      adapter,
-      checkIntervalMs: Infinity,
-      mayBeProxied: false,
-      log,
-    });
+  const router = createRouter({
+    target: options.target,
+    mountPoint,
+    cacheDir,
+    adapter,
+    checkIntervalMs: Infinity,
+    mayBeProxied: false,
+    log,
+  });
   const background = new Background(log);
   const withBody = hasBody(variables);
   // A look at process.stdin loads node:stream.
@@ -108,7 +106,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   const contentLength = variables["CONTENT_LENGTH"];
   const started = dispatch(
     {
-      router,
+      router: options.router ?? router,
       log,
       background,
       transport: "cgi",
