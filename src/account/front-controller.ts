@@ -81,10 +81,12 @@ export function turnsRewritingOff(text: string): boolean {
 
 /**
  * Options that have to be set because the file sets them otherwise: mod_rewrite works only where links may be followed, and
- * with MultiViews a URL may mean another file. A file that says nothing of an option leaves it to the server.
+ * with MultiViews a URL may mean another file. A file that says nothing of an option leaves it to the server. Which word for
+ * links a host allows differs: one that the file has is allowed, else it is the one that is allowed more often.
  */
 export function optionsToMend(text: string): string[] {
   let mayFollow = true;
+  let linkWord = "SymLinksIfOwnerMatch";
   let hasVariants = false;
   for (const { text: line } of logicalLines(text)) {
     const [directive = "", ...words] = line.replaceAll('"', "").toLowerCase().split(/\s+/);
@@ -94,8 +96,9 @@ export function optionsToMend(text: string): string[] {
       const option = word.replace(/^[+-]/, "");
       const isOn = !word.startsWith("-");
       if (["followsymlinks", "symlinksifownermatch", "all"].includes(option)) mayFollow = isOn;
+      if (option === "followsymlinks") linkWord = "FollowSymLinks";
       if (option === "multiviews") hasVariants = isOn;
     }
   }
-  return [...(mayFollow ? [] : ["+SymLinksIfOwnerMatch"]), ...(hasVariants ? ["-MultiViews"] : [])];
+  return [...(mayFollow ? [] : [`+${linkWord}`]), ...(hasVariants ? ["-MultiViews"] : [])];
 }

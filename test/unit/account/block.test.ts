@@ -109,7 +109,7 @@ test.each([
   ["Options -Indexes\n", []],
   ["Options Indexes\n", ["+SymLinksIfOwnerMatch"]],
   ["Options None\nOptions +FollowSymLinks\n", []],
-  ["options -followsymlinks +MultiViews\n", ["+SymLinksIfOwnerMatch", "-MultiViews"]],
+  ["options -followsymlinks +MultiViews\n", ["+FollowSymLinks", "-MultiViews"]],
   ["Options All MultiViews\nOptions -MultiViews\n", []],
   ["# Options None\n", []],
 ])("%j needs the options %j", (text, options) => {
