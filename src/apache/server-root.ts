@@ -140,7 +140,6 @@ function processLines(options: ServerRootOptions): Directive[] {
       [`file:${inside(serverRootNames.run)}`, "default"],
       "Locks are files, so a killed server leaves no semaphore.",
     ),
-    line("Suexec", ["Off"], "Nothing runs as another user; where suEXEC is installed, mod_fcgid would insist on root."),
     ...(account === undefined
       ? []
       : [
