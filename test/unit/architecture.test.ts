@@ -28,7 +28,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "node-fastcgi": [...contract, "fastcgi"],
   server: [...inner, "node-fastcgi"],
   supervisor: [...inner, "server"],
-  cli: [...inner, "server", "supervisor"],
+  account: [...inner, "server"],
+  cli: [...inner, "server", "supervisor", "account"],
   index: [...inner, "server"],
 };
 const nodeModules: Readonly<Record<string, readonly string[]>> = {
