@@ -91,6 +91,15 @@ export const settings = {
     parse: parseText,
     place: "path",
   }),
+  authScript: definePerGroup({
+    flag: "auth-script",
+    placeholder: "file",
+    default: noText,
+    defaultText: undefined,
+    help: "the script that tells Apache who may come in; the application's own unless given",
+    parse: parseText,
+    place: "path",
+  }),
   mountPoint: definePerGroup({
     flag: "mount-point",
     placeholder: "path",

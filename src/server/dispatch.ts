@@ -139,7 +139,11 @@ class Dispatch implements PrintingRequest {
         ended: (exchange) => this.#ended(exchange),
         closing: this.#service.background.add,
       },
-      page: this.#service.errorPages === undefined ? undefined : (error) => this.#pageFor(error),
+      // Variables of an authorizer hold the password: they are shown on no page.
+      page:
+        this.#service.errorPages === undefined || this.#incoming.isAuthorizer
+          ? undefined
+          : (error) => this.#pageFor(error),
     });
   }
 

@@ -64,6 +64,7 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     mountPoint: config.mountPoint,
     cacheDir: config.cacheDir,
     adapter: config.adapter,
+    authScript: config.authScript,
     logLevel: config.logLevel,
     logFile: config.logFile,
     hasAccessLog: config.hasAccessLog,

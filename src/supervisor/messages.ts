@@ -18,6 +18,7 @@ export interface WorkerConfig {
   readonly cacheDir: string | undefined;
   /** What kind of application it is, where its shape shall not decide. */
   readonly adapter: AdapterName | undefined;
+  readonly authScript: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFile: string | undefined;
   readonly hasAccessLog: boolean;

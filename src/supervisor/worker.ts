@@ -62,6 +62,7 @@ export class Worker {
       mountPoint: config.mountPoint,
       cacheDir: config.cacheDir,
       adapter: config.adapter,
+      authScript: config.authScript,
       checkIntervalMs: config.followsFiles && config.target.kind === "scripts" ? checkIntervalMs : Infinity,
       mayBeProxied: true,
       log,
