@@ -13,6 +13,7 @@ import type { EngineName } from "./engine.ts";
 import { engineNames } from "./engine.ts";
 import {
   atLeast,
+  checkForwardedNames,
   checkPeers,
   commaList,
   countFrom,
@@ -33,6 +34,7 @@ import { parseSize } from "./units.ts";
 
 const noText: string | undefined = undefined;
 const noTexts: readonly string[] = [];
+const defaultProxyHeaders: readonly string[] = ["X-Forwarded-For"];
 const noAddress: ListenAddress | undefined = undefined;
 const defaultEngine: EngineName = "tsgi";
 const noAdapter: AdapterName | undefined = undefined;
@@ -73,6 +75,22 @@ export const settings = {
     defaultText: undefined,
     help: "IP addresses or subnets that may connect over TCP, with commas between them; loopback always may",
     ...commaList(checkPeers),
+  }),
+  trustedProxies: definePerGroup({
+    flag: "trusted-proxies",
+    placeholder: "addresses",
+    default: noTexts,
+    defaultText: undefined,
+    help: "IP addresses or subnets of proxies in front of Apache whose word on the client counts, with commas between them",
+    ...commaList(checkPeers),
+  }),
+  trustedProxyHeaders: definePerGroup({
+    flag: "trusted-proxy-headers",
+    placeholder: "names",
+    default: defaultProxyHeaders,
+    defaultText: "X-Forwarded-For",
+    help: "headers that these proxies set on every request, with commas between them",
+    ...commaList(checkForwardedNames),
   }),
   engine: definePerGroup({
     flag: "engine",

@@ -38,6 +38,8 @@ export interface Service {
   readonly scope?: RequestScope | undefined;
   /** The pages of failed requests, where they are not those of this package. */
   readonly errorPages?: ErrorPages | undefined;
+  /** Changes an environ before the application gets it; `proxyTrust` makes one. */
+  readonly mendEnviron?: ((environ: Environ) => void) | undefined;
 }
 
 export interface Incoming {
@@ -156,7 +158,8 @@ class Dispatch implements PrintingRequest {
   #run(route: Route, exchange: Exchange, input: RequestInput): void {
     this.#script = route.script;
     const environ = this.#createEnviron(route, exchange, input);
-    const { scope, accessLog } = this.#service;
+    const { scope, accessLog, mendEnviron } = this.#service;
+    mendEnviron?.(environ);
     const start = (application: Application): void => {
       if (accessLog !== undefined) this.#calledMs = performance.now();
       if (scope === undefined) exchange.run(application, environ);

@@ -15,6 +15,7 @@ import { errorPagesOfEnvironment } from "./error-pages.ts";
 import { FastCgiServer } from "./fastcgi-server.ts";
 import { listen } from "./listen.ts";
 import { createRouter } from "./route.ts";
+import { proxyTrustOf } from "./trusted-proxies.ts";
 
 /** How old a look at an application's files may be, ms. */
 const checkIntervalMs = 1000;
@@ -71,6 +72,7 @@ async function main(): Promise<void> {
       isLogApaches: logOptions.file === undefined,
       scope,
       errorPages: await errorPagesOfEnvironment(process.env, log),
+      mendEnviron: proxyTrustOf(process.env),
     },
     maxParamsBytes,
     maxConnections,

@@ -73,6 +73,8 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     isMultiprocess: config.processes > 1,
     followsFiles,
     allow: config.allow,
+    trustedProxies: config.trustedProxies,
+    trustedProxyHeaders: config.trustedProxyHeaders,
     engine: config.engine,
     admission: {
       maxConcurrency: config.maxConcurrency,

@@ -28,6 +28,8 @@ export interface WorkerConfig {
   /** Whether changed files are looked for, once a second. */
   readonly followsFiles: boolean;
   readonly allow: readonly string[];
+  readonly trustedProxies: readonly string[];
+  readonly trustedProxyHeaders: readonly string[];
   /** What speaks FastCGI. */
   readonly engine: EngineName;
   readonly admission: AdmissionLimits;

@@ -19,6 +19,7 @@ import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts
 import type { ReleasedConnection } from "../server/fastcgi-server.ts";
 import type { Router } from "../server/route.ts";
 import { createRouter } from "../server/route.ts";
+import { proxyTrust } from "../server/trusted-proxies.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
 import { startWatchdog } from "./watchdog.ts";
@@ -80,6 +81,7 @@ export class Worker {
         accessLog: config.hasAccessLog ? accessLogTo(log.access()) : undefined,
         scope,
         errorPages,
+        mendEnviron: proxyTrust(config),
       },
       isBehindFcgid: false,
       isAllowed: createPeerCheck(config.allow, (address) =>
