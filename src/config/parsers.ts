@@ -41,6 +41,16 @@ export function checkForwardedNames(names: readonly string[]): void {
   if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is none of ${forwardedNames.join(", ")}`);
 }
 
+/** Absolute paths of folders. */
+export function checkFolders(folders: readonly string[]): void {
+  if (folders.some((folder) => !folder.startsWith("/"))) throw new Error("expected absolute paths of folders");
+}
+
+export function parseHeaderName(text: string): string {
+  if (!/^[A-Za-z][A-Za-z0-9-]*$/.test(text)) throw new Error("expected the name of a header, such as X-Sendfile");
+  return text;
+}
+
 /** "/" and "" become ""; anything else starts with a slash and ends without one. */
 export function parseMountPoint(text: string): string {
   if (!text.startsWith("/") && text !== "") throw new Error("expected a URL path that starts with /");

@@ -13,12 +13,14 @@ import type { EngineName } from "./engine.ts";
 import { engineNames } from "./engine.ts";
 import {
   atLeast,
+  checkFolders,
   checkForwardedNames,
   checkPeers,
   commaList,
   countFrom,
   oneOf,
   parseAddress,
+  parseHeaderName,
   parseHost,
   parseMountPoint,
   parsePermissions,
@@ -91,6 +93,22 @@ export const settings = {
     defaultText: "X-Forwarded-For",
     help: "headers that these proxies set on every request, with commas between them",
     ...commaList(checkForwardedNames),
+  }),
+  xSendfile: definePerGroup({
+    flag: "x-sendfile",
+    placeholder: "dirs",
+    default: noTexts,
+    defaultText: undefined,
+    help: "folders whose files Apache's mod_xsendfile sends itself when the application gives wsgi.file_wrapper one, with commas between them",
+    ...commaList(checkFolders),
+  }),
+  xSendfileHeader: definePerGroup({
+    flag: "x-sendfile-header",
+    placeholder: "name",
+    default: "X-Sendfile",
+    defaultText: "X-Sendfile",
+    help: "the response header that tells it of the file",
+    parse: parseHeaderName,
   }),
   engine: definePerGroup({
     flag: "engine",

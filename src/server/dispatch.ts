@@ -12,7 +12,7 @@ import { ErrorLines } from "../gateway/errors-stream.ts";
 import type { InputFlow } from "../gateway/input.ts";
 import { parseContentLength, RequestInput } from "../gateway/input.ts";
 import type { ResponseSink } from "../gateway/response.ts";
-import type { Warning } from "../gateway/run.ts";
+import type { FileNamer, Warning } from "../gateway/run.ts";
 import { Exchange } from "../gateway/run.ts";
 import { redactText } from "../log/redact.ts";
 import type { PrintingRequest, RequestScope } from "../log/scope.ts";
@@ -40,6 +40,8 @@ export interface Service {
   readonly errorPages?: ErrorPages | undefined;
   /** Changes an environ before the application gets it; `proxyTrust` makes one. */
   readonly mendEnviron?: ((environ: Environ) => void) | undefined;
+  /** Tells Apache which file to send, where it does that; `xSendfile` makes one. */
+  readonly nameFile?: FileNamer | undefined;
 }
 
 export interface Incoming {
@@ -133,6 +135,7 @@ class Dispatch implements PrintingRequest {
       errors: this.#errors,
       method: this.#method,
       isAuthorizer: this.#incoming.isAuthorizer,
+      nameFile: this.#service.nameFile,
       observer: {
         failed: (error, wasHeadSent) => {
           if (this.#incoming.takesFailure?.(error, wasHeadSent) !== true) this.#reportFailure(error, wasHeadSent);

@@ -75,6 +75,8 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     allow: config.allow,
     trustedProxies: config.trustedProxies,
     trustedProxyHeaders: config.trustedProxyHeaders,
+    xSendfile: config.xSendfile,
+    xSendfileHeader: config.xSendfileHeader,
     engine: config.engine,
     admission: {
       maxConcurrency: config.maxConcurrency,

@@ -30,6 +30,8 @@ export interface WorkerConfig {
   readonly allow: readonly string[];
   readonly trustedProxies: readonly string[];
   readonly trustedProxyHeaders: readonly string[];
+  readonly xSendfile: readonly string[];
+  readonly xSendfileHeader: string;
   /** What speaks FastCGI. */
   readonly engine: EngineName;
   readonly admission: AdmissionLimits;

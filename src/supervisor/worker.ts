@@ -21,6 +21,7 @@ import type { Router } from "../server/route.ts";
 import { createRouter } from "../server/route.ts";
 import { proxyTrust } from "../server/trusted-proxies.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
+import { xSendfile } from "../server/x-sendfile.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
 import { startWatchdog } from "./watchdog.ts";
 
@@ -82,6 +83,7 @@ export class Worker {
         scope,
         errorPages,
         mendEnviron: proxyTrust(config),
+        nameFile: xSendfile(config),
       },
       isBehindFcgid: false,
       isAllowed: createPeerCheck(config.allow, (address) =>
