@@ -1,12 +1,13 @@
 // Access control by a script: the directives with which Apache asks `tsgi` who may come in.
 // Rules: a section always requires a user, since without it Apache asks for no password at all and lets everybody in;
-// mod_authnz_fcgi reaches a daemon over TCP only; mod_fcgid takes one program without arguments.
+// mod_authnz_fcgi reaches a daemon over TCP only.
 
 import type { ListenAddress } from "../config/address.ts";
 import { formatListenAddress } from "../config/address.ts";
 import { ConfigError } from "../errors.ts";
 import type { Directive } from "./directives.ts";
 import { blank, block, line, note } from "./directives.ts";
+import { fcgidCommand } from "./fcgid.ts";
 import { shellWord } from "./htaccess.ts";
 
 export const authModules = ["authnz_fcgi", "fcgid"] as const;
@@ -76,7 +77,7 @@ function authnzFcgi(options: AuthOptions): Directive[] {
   return [
     note(
       [
-        "For a server or a <VirtualHost>. Modules: auth_basic authn_core authz_user authnz_fcgi setenvif.",
+        "Modules: auth_basic authn_core authz_user authnz_fcgi setenvif. AuthnzFcgiDefineProvider may stand in no <VirtualHost>, what follows it may.",
         "Keep the daemon running; it may be the application's, where that listens on TCP:",
         `    ${command.map(shellWord).join(" ")}`,
       ].join("\n"),
@@ -96,18 +97,11 @@ function authnzFcgi(options: AuthOptions): Directive[] {
 
 function fcgid(options: AuthOptions): Directive[] {
   const { script, groups, programs, nodeFolder, hasAccessCheck } = options;
-  const wrapper = `${script.replace(/\.[^./]*$/, "")}.fcgi`;
-  const access = line("FcgidAccessChecker", [wrapper], "Is asked first, without a password.");
-  const authorizer = line("FcgidAuthorizer", [wrapper], "Is asked for the groups.");
+  const command = fcgidCommand([`${programs}/tsgi-fcgid`, script]);
+  const access = line("FcgidAccessChecker", [command], "Is asked first, without a password.");
+  const authorizer = line("FcgidAuthorizer", [command], "Is asked for the groups.");
   return [
-    note(
-      [
-        "For a server or a <VirtualHost>. Modules: auth_basic authn_core authn_file authz_user fcgid setenvif.",
-        `mod_fcgid takes a program without arguments. The executable ${wrapper} (chmod 755) has two lines:`,
-        "    #!/bin/sh",
-        `    exec ${shellWord(`${programs}/tsgi-fcgid`)} ${shellWord(script)}`,
-      ].join("\n"),
-    ),
+    note("For a server or a <VirtualHost>. Modules: auth_basic authn_core authn_file authz_user fcgid setenvif."),
     blank,
     line(
       "FcgidInitialEnv",
@@ -118,7 +112,7 @@ function fcgid(options: AuthOptions): Directive[] {
       line("AuthUserFile", ["/dev/null"], "mod_auth_basic finds nobody, and leaves the question to the next one."),
       line("AuthBasicAuthoritative", ["Off"]),
       ...(hasAccessCheck ? [access] : []),
-      line("FcgidAuthenticator", [wrapper]),
+      line("FcgidAuthenticator", [command]),
       ...(groups.length === 0 ? [] : [authorizer]),
       line("Require", ["valid-user"], "Without it Apache would let everybody in."),
     ]),

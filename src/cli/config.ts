@@ -18,6 +18,7 @@ import { ConfigError } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
 import { programsDir } from "../server/httpd/programs.ts";
 import { configureAuth } from "./config-auth.ts";
+import { configureBalancer } from "./config-balancer.ts";
 import { configureSystemd, defaultListen } from "./config-systemd.ts";
 import { addSettings } from "./options.ts";
 import { argumentsFor, readServerSources } from "./server-config.ts";
@@ -106,7 +107,9 @@ function forFile(mode: PresetName, file: ConfigFile, sources: ServerSources): Di
 
 async function run(mode: string, app: string | undefined, command: Command): Promise<number> {
   if (!isPresetName(mode))
-    throw new ConfigError([`${JSON.stringify(mode)}: expected one of ${presetNames.join(", ")}, systemd, auth`]);
+    throw new ConfigError([
+      `${JSON.stringify(mode)}: expected one of ${presetNames.join(", ")}, systemd, auth, balancer`,
+    ]);
   const print = reserveStdout(); // a configuration file may print, and its words are no directives
   const sources = await readServerSources(command, names, app);
   const { file } = sources;
@@ -118,6 +121,7 @@ async function run(mode: string, app: string | undefined, command: Command): Pro
 export function configure(command: Command): void {
   configureSystemd(command.command("systemd"));
   configureAuth(command.command("auth"));
+  configureBalancer(command.command("balancer"), targetOf);
   command
     .argument("<mode>", presetNames.join(", "))
     .argument(

@@ -78,6 +78,15 @@ export const settings = {
     help: "IP addresses or subnets that may connect over TCP, with commas between them; loopback always may",
     ...commaList(checkPeers),
   }),
+  secretFile: definePerGroup({
+    flag: "secret-file",
+    placeholder: "file",
+    default: noText,
+    defaultText: undefined,
+    help: "file with a secret that Apache has to send with each request, for a daemon on a network",
+    parse: parseText,
+    place: "path",
+  }),
   trustedProxies: definePerGroup({
     flag: "trusted-proxies",
     placeholder: "addresses",

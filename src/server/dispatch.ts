@@ -40,6 +40,8 @@ export interface Service {
   readonly errorPages?: ErrorPages | undefined;
   /** Changes an environ before the application gets it; `proxyTrust` makes one. */
   readonly mendEnviron?: ((environ: Environ) => void) | undefined;
+  /** Throws for a peer that may not ask, and takes out what it proved itself with; `peerSecretCheck` makes one. */
+  readonly checkPeer?: ((variables: Variables) => void) | undefined;
   /** Tells Apache which file to send, where it does that; `xSendfile` makes one. */
   readonly nameFile?: FileNamer | undefined;
 }
@@ -116,6 +118,7 @@ class Dispatch implements PrintingRequest {
     let length: number | undefined;
     let route: Route | undefined;
     try {
+      this.#service.checkPeer?.(variables);
       length = parseContentLength(variables["CONTENT_LENGTH"]);
       route = this.#service.router.route(variables);
     } catch (error) {

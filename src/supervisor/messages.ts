@@ -28,6 +28,8 @@ export interface WorkerConfig {
   /** Whether changed files are looked for, once a second. */
   readonly followsFiles: boolean;
   readonly allow: readonly string[];
+  /** That of `--secret-file`. */
+  readonly secret: string | undefined;
   readonly trustedProxies: readonly string[];
   readonly trustedProxyHeaders: readonly string[];
   readonly xSendfile: readonly string[];

@@ -16,6 +16,7 @@ import { createEngine } from "../server/engine.ts";
 import type { ErrorPages } from "../server/error-pages.ts";
 import { createPeerCheck } from "../server/listen.ts";
 import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts";
+import { peerSecretCheck } from "../server/peer-secret.ts";
 import type { ReleasedConnection } from "../server/fastcgi-server.ts";
 import type { Router } from "../server/route.ts";
 import { createRouter } from "../server/route.ts";
@@ -82,6 +83,7 @@ export class Worker {
         accessLog: config.hasAccessLog ? accessLogTo(log.access()) : undefined,
         scope,
         errorPages,
+        checkPeer: config.secret === undefined ? undefined : peerSecretCheck(config.secret),
         mendEnviron: proxyTrust(config),
         nameFile: xSendfile(config),
       },

@@ -53,7 +53,6 @@ beforeAll(async () => {
   );
   const auth = await workspace.write("auth.ts", script);
   const app = await workspace.write("app.ts", application);
-  await workspace.wrapper("auth.fcgi", "tsgi-fcgid", auth);
   daemon = await workspace.daemon([app, "--auth-script", auth, "--request-timeout", "500ms"], { tcp: true });
   const listen = `tcp:127.0.0.1:${daemon.port}`;
   const asked = configured(auth, "--path", "/staff", "--group", "staff", "--group", "admins", "--listen", listen);

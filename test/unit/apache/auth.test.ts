@@ -30,15 +30,25 @@ test.each(authModules.flatMap((module) => [true, false].map((isInHost) => [modul
     const dir = mkdtempSync(join(tmpdir(), "tsgi auth's "));
     try {
       const script = join(dir, "auth.ts");
-      writeFileSync(join(dir, "auth.fcgi"), "#!/bin/sh\n", { mode: 0o755 });
-      const options = { ...neutral, script, path: "", realm: 'A "place"', groups: ["a", "é"], hasAccessCheck: true };
-      const text = render(authDirectives(module, options));
+      writeFileSync(join(dir, "tsgi-fcgid"), "#!/bin/sh\n", { mode: 0o755 });
+      const options = {
+        ...neutral,
+        script,
+        programs: dir,
+        path: "",
+        realm: 'A "place"',
+        groups: ["a", "é"],
+        hasAccessCheck: true,
+      };
+      const [provider = "", text = ""] = render(authDirectives(module, options)).split(/(?<=^AuthnzFcgiDefine.*\n)/m);
+      const [global, own] = text === "" ? ["", provider] : [provider, text];
       const modules = ["mpm_event", "authz_core", "authn_core", "authn_file", "authz_user", "auth_basic", "setenvif"];
       const config = [
         loadModules([...modules, "authnz_fcgi", "fcgid"]),
         `ServerName x\nListen 127.0.0.1:1\nDefaultRuntimeDir "${dir}"\nErrorLog "${dir}/error"`,
         `FcgidIPCDir "${dir}"\nFcgidProcessTableFile "${dir}/shm"`,
-        isInHost ? `<VirtualHost *:1>\n${text}</VirtualHost>\n` : text,
+        global,
+        isInHost ? `<VirtualHost *:1>\n${own}</VirtualHost>\n` : own,
       ].join("\n");
       writeFileSync(join(dir, "httpd.conf"), config);
       const { file } = findHttpd();
