@@ -30,15 +30,15 @@ const unauthorized: Refusal = { isAllowed: false, status: "401 Unauthorized" };
 const forbidden: Refusal = { isAllowed: false, status: "403 Forbidden" };
 const allowed: Verdict = { isAllowed: true };
 
-const questions: Readonly<Record<string, Question>> = {
-  AUTHENTICATOR: "password",
-  AUTHORIZER: "groups",
-  ACCESS_CHECKER: "access",
-};
+const questions: ReadonlyMap<string, Question> = new Map([
+  ["AUTHENTICATOR", "password"],
+  ["AUTHORIZER", "groups"],
+  ["ACCESS_CHECKER", "access"],
+]);
 
 function questionOf(environ: Environ): Question {
   const role = textOf(environ, "FCGI_APACHE_ROLE");
-  const question = role === undefined ? "password-and-groups" : questions[role];
+  const question = role === undefined ? "password-and-groups" : questions.get(role);
   if (question === undefined) throw new ContractError(`Apache asks for the role ${JSON.stringify(role)}: unknown`);
   return question;
 }
