@@ -64,10 +64,20 @@ export function backendOf(address: ListenAddress): Backend {
   }
 }
 
-export const workerSettings = ["enablereuse=on", "flushpackets=on", `timeout=${silenceSeconds}`, `ttl=${reuseSeconds}`];
+/** A record's length has 16 bits and Apache writes it unchecked: with 65536 an upload's records would say 0. */
+const bufferBytes = 32_768;
+
+export const workerSettings = [
+  "enablereuse=on",
+  "flushpackets=on",
+  `iobuffersize=${bufferBytes}`,
+  `timeout=${silenceSeconds}`,
+  `ttl=${reuseSeconds}`,
+];
 export const workerWhy = [
   "enablereuse: connections to the daemon are kept; ttl: but not longer than the daemon keeps them.",
   "flushpackets: what the application writes is sent at once. timeout: seconds without a byte.",
+  "iobuffersize: a large response takes half of Apache's work that it takes with 8192 bytes at a time.",
 ].join("\n");
 export const nocanonWhy = "nocanon: the path is not decoded and encoded again; with a query it needs GENERIC.";
 

@@ -215,6 +215,7 @@ function siteLines(options: ServerRootOptions): Directive[] {
       return [
         line("FcgidIPCDir", [`${folder}/${serverRootNames.sockets}`]),
         line("FcgidProcessTableFile", [`${folder}/${serverRootNames.run}/fcgid_shm`]),
+        line("Suexec", ["Off"], "Where suexec is installed, mod_fcgid would refuse to start for anyone but root."),
         ...fcgidSite(options.site, [options.program]),
       ];
     case "cgi":

@@ -15,7 +15,7 @@ interface CommandEntry {
   readonly load: () => Promise<CommandModule>;
 }
 
-const commands: Readonly<Record<string, CommandEntry>> = {
+export const commands: Readonly<Record<string, CommandEntry>> = {
   "start-server": {
     summary: "run a private Apache with an application, or a folder of them, in the foreground",
     load: () => import("./start-server.ts"),

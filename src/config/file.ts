@@ -10,6 +10,7 @@ import { parseGiven } from "./load.ts";
 import { nearestWord } from "./near.ts";
 import { parseMountPoint, parseText } from "./parsers.ts";
 import type { Setting } from "./setting.ts";
+import { keyOf } from "./setting.ts";
 import { placeText } from "./setting.ts";
 import type { SettingName } from "./settings.ts";
 import { settings } from "./settings.ts";
@@ -63,7 +64,7 @@ export const defaultGroupName = "default";
 const fileSettings = new Map(
   (Object.entries(settings) as [SettingName, Setting<unknown>][])
     .filter(([name]) => name !== "configFile")
-    .map(([name, setting]) => [setting.flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()), name]),
+    .map(([name, setting]) => [keyOf(setting), name]),
 );
 const targetKeys = ["app", "applications"];
 const perGroupKeys = [...fileSettings].filter(([, name]) => settings[name].isPerGroup).map(([key]) => key);

@@ -95,10 +95,12 @@ export class Intake {
     else worker.give(held.handle, held.bytes, () => this.#place(held, sinceMs));
   }
 
-  /** Of those that serve and are heard of; of those that are being replaced only where there is no other. */
+  /** Of those that serve, can be reached and are heard of; of those that are being replaced only where there is no other. */
   #leastLoaded(): WorkerHandle | undefined {
     const now = performance.now();
-    const heard = [...this.#options.workers()].filter((worker) => now - worker.silentSinceMs < unresponsiveMs);
+    const heard = [...this.#options.workers()].filter(
+      (worker) => worker.isReachable && now - worker.silentSinceMs < unresponsiveMs,
+    );
     const serving = heard.filter(({ state }) => state === "serving");
     const taking = serving.length > 0 ? serving : heard.filter(({ state }) => state === "retiring");
     return taking.reduce<WorkerHandle | undefined>(

@@ -130,9 +130,14 @@ export class WorkerHandle {
     return { ...known, isStopped, lastPulseMs: this.#lastPulseMs, drainDeadlineMs: this.#drainDeadlineMs, isFailing };
   }
 
+  /** Whether a message can be sent. A process that was killed is not reachable for a while before its end is told. */
+  get isReachable(): boolean {
+    return !this.#isGone && this.#process.connected;
+  }
+
   /** Sends a message; `sent` tells whether it has left. The handle goes on belonging to the caller. */
   send(message: ToWorker, handle?: SocketHandle, sent: (hasLeft: boolean) => void = () => {}): void {
-    if (this.#isGone || !this.#process.connected) {
+    if (!this.isReachable) {
       sent(false);
       return;
     }

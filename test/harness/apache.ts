@@ -145,7 +145,7 @@ ErrorLog "${root}/error.log"
 LogLevel warn
 Timeout 30
 ${loadModules(modules)}
-${account === undefined ? "" : `User ${account.name}\nGroup ${account.group}`}
+${account === undefined ? "Suexec Off" : `User ${account.name}\nGroup ${account.group}`}
 ${processes}
 TypesConfig /dev/null
 DocumentRoot "${documentRoot}"
