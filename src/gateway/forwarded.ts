@@ -60,7 +60,7 @@ function unquoted(text: string): string {
 }
 
 /** The elements of Forwarded, each with its parameters (RFC 7239, section 4); undefined when one is malformed. */
-export function parseForwarded(text: string): ReadonlyArray<ReadonlyMap<string, string>> | undefined {
+function parseForwarded(text: string): ReadonlyArray<ReadonlyMap<string, string>> | undefined {
   const elements: Map<string, string>[] = [new Map()];
   const pattern = /\s*([!#$%&'*+\-.^_`|~0-9a-z]+)=("(?:[^"\\]|\\.)*"|[^\s",;]+)\s*([,;]|$)/giy;
   while (pattern.lastIndex < text.length) {
