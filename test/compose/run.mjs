@@ -92,18 +92,18 @@ const answer = async () => (await get("/compose.ts")).text.split(" ");
 
 /** Asks all the time until it is told to stop; gives what was no 200. */
 function askAllTheTime() {
-  let isOver = false;
+  const over = new AbortController();
   let count = 0;
   const problems = [];
   const asking = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const { status } = await get("/compose.ts").catch((error) => ({ status: error.cause?.code ?? error.message }));
       count += 1;
       if (status !== 200) problems.push(status);
     }
   })();
   return async () => {
-    isOver = true;
+    over.abort();
     await asking;
     return { count, problems };
   };
@@ -137,7 +137,7 @@ try {
   await until("three daemons serve", async () => hosts.add((await answer())[1]).size === 3);
   const { count, problems } = await stopAsking();
   if (problems.length > 0)
-    throw new Error(`${problems.length} of ${count} requests failed while it was scaled: ${problems}`);
+    throw new Error(`${problems.length} of ${count} requests failed while it was scaled: ${problems.join()}`);
   console.log(`ok: none of ${count} requests failed meanwhile`);
 
   inProject("--profile", "fcgid", "--profile", "cgi", "up", "-d", "--no-deps", "fcgid", "cgi");
