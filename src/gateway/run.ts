@@ -40,6 +40,7 @@ export interface ExchangeObserver {
   closing(closing: Promise<void>): void;
 }
 
+/** Settles with how Apache is told of a file that it can send, and with undefined for any other; never rejects. */
 export type FileNamer = (file: FileLike | FileHandleLike) => Promise<NamedFile | undefined>;
 
 export interface ExchangeParts {
@@ -51,7 +52,7 @@ export interface ExchangeParts {
   readonly observer: ExchangeObserver;
   /** The page for a request that failed before its head; the one of this package unless given. Must not throw. */
   readonly page?: ((error: unknown, requestId: string) => ErrorPage) | undefined;
-  /** How Apache is told to send a file itself; undefined, or a promise of it, for one that has to be read here. */
+  /** Where Apache sends files itself. */
   readonly nameFile?: FileNamer | undefined;
 }
 

@@ -134,6 +134,7 @@ export class FcgiRequest implements ResponseSink, InputFlow {
 
   /** The peer has gone, or gave the request up. */
   abort(reason: Error): void {
+    this.#start = undefined;
     this.#dispatched?.exchange.abort(reason);
   }
 
