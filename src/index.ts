@@ -1,8 +1,10 @@
 // The public surface of the package, and the only file that re-exports.
 
 export type {
+  AllowAccess,
   Application,
   Body,
+  CheckPassword,
   Chunk,
   Environ,
   ErrorStream,
@@ -10,6 +12,7 @@ export type {
   FileLike,
   FileReader,
   FileWrapper,
+  GroupsForUser,
   HeaderList,
   InputStream,
   Log,

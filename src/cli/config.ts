@@ -19,6 +19,8 @@ import type { Config, SettingName } from "../config/settings.ts";
 import { ConfigError } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
 import { programsDir } from "../server/httpd/programs.ts";
+import { configureAuth } from "./config-auth.ts";
+import { configureBalancer } from "./config-balancer.ts";
 import { configureSystemd, defaultListen } from "./config-systemd.ts";
 import { addSettings } from "./options.ts";
 import { argumentsFor, readServerSources } from "./server-config.ts";
@@ -120,7 +122,9 @@ function forFile(mode: PresetName, file: ConfigFile, sources: ServerSources): Di
 
 async function run(mode: string, app: string | undefined, command: Command): Promise<number> {
   if (!isPresetName(mode))
-    throw new ConfigError([`${JSON.stringify(mode)}: expected one of ${presetNames.join(", ")}, systemd`]);
+    throw new ConfigError([
+      `${JSON.stringify(mode)}: expected one of ${presetNames.join(", ")}, systemd, auth, balancer`,
+    ]);
   const print = reserveStdout(); // a configuration file may print, and its words are no directives
   const sources = await readServerSources(command, names, app);
   const { file } = sources;
@@ -131,6 +135,8 @@ async function run(mode: string, app: string | undefined, command: Command): Pro
 
 export function configure(command: Command): void {
   configureSystemd(command.command("systemd"));
+  configureAuth(command.command("auth"));
+  configureBalancer(command.command("balancer"), targetOf);
   command
     .argument("<mode>", presetNames.join(", "))
     .argument(

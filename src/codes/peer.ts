@@ -108,4 +108,23 @@ export const peerPages: readonly CodePage[] = [
     causes: ["the peer is no web server", "Apache's machine is overloaded or unreachable"],
     remedies: ["see TSGI1001", "raise --params-timeout when Apache is far away"],
   },
+  {
+    codes: ["TSGI1031"],
+    title: "a request was sent again without its body",
+    meaning:
+      "A member of a balancer died with the request, and Apache gave it to another one. The body was gone, so it was not run as one with an empty body: the client got a 503.",
+    causes: ["a worker or a machine that died in the middle of a request"],
+    remedies: ["the client may send it again", "look for why the other one died: `tsgi status` and its log"],
+  },
+  {
+    codes: ["TSGI1032"],
+    title: "a request came without the right secret",
+    meaning:
+      "The daemon has --secret-file, and what Apache sent as TSGI_SECRET is something else. The client got a 403.",
+    causes: ["a peer that is not your Apache", "an Apache that was not restarted after the file was changed"],
+    remedies: [
+      "compare the two files",
+      "include the file where Apache passes requests on: `tsgi config balancer --help`",
+    ],
+  },
 ];

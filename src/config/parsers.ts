@@ -3,6 +3,7 @@
 
 import { isIP } from "node:net";
 import { messageOf } from "../errors.ts";
+import { forwardedNames } from "../gateway/forwarded.ts";
 import type { ListenAddress } from "./address.ts";
 import { parseListenAddress } from "./address.ts";
 import { parseDuration, parseSize } from "./units.ts";
@@ -32,6 +33,22 @@ export function checkPeers(entries: readonly string[]): void {
     if (family === 0 || !isSubnet)
       throw new Error(`expected IP addresses or subnets, but ${JSON.stringify(entry)} is none`);
   }
+}
+
+/** Headers of proxies, in any case. */
+export function checkForwardedNames(names: readonly string[]): void {
+  const wrong = names.find((name) => !forwardedNames.includes(name.toLowerCase()));
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is none of ${forwardedNames.join(", ")}`);
+}
+
+/** Absolute paths of folders. */
+export function checkFolders(folders: readonly string[]): void {
+  if (folders.some((folder) => !folder.startsWith("/"))) throw new Error("expected absolute paths of folders");
+}
+
+export function parseHeaderName(text: string): string {
+  if (!/^[A-Za-z][A-Za-z0-9-]*$/.test(text)) throw new Error("expected the name of a header, such as X-Sendfile");
+  return text;
 }
 
 /** "/" and "" become ""; anything else starts with a slash and ends without one. */

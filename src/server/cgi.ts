@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { ClientGoneError, ContractError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import type { RequestScope } from "../log/scope.ts";
-import type { Log } from "../spec.ts";
+import type { Environ, Log } from "../spec.ts";
 import { Background, deadline } from "./background.ts";
 import { CgiOutput } from "./cgi-output.ts";
 import type { Dispatched } from "./dispatch.ts";
@@ -30,6 +30,7 @@ export interface CgiOptions {
   /** False when the log is a file of its own. */
   readonly isLogApaches: boolean;
   readonly scope: RequestScope;
+  readonly mendEnviron?: ((environ: Environ) => void) | undefined;
   readonly errorPages: ErrorPages | undefined;
 }
 
@@ -115,6 +116,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
       isLogApaches,
       scope,
       errorPages,
+      mendEnviron: options.mendEnviron,
     },
     {
       variables,

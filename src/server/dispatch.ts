@@ -12,7 +12,7 @@ import { ErrorLines } from "../gateway/errors-stream.ts";
 import type { InputFlow } from "../gateway/input.ts";
 import { parseContentLength, RequestInput } from "../gateway/input.ts";
 import type { ResponseSink } from "../gateway/response.ts";
-import type { ExchangeObserver, Warning } from "../gateway/run.ts";
+import type { ExchangeObserver, FileNamer, Warning } from "../gateway/run.ts";
 import { Exchange } from "../gateway/run.ts";
 import { redactText } from "../log/redact.ts";
 import type { PrintingRequest, RequestScope } from "../log/scope.ts";
@@ -46,6 +46,12 @@ export interface Service {
   readonly tracing?: Tracing | undefined;
   /** The pages of failed requests, where they are not those of this package. */
   readonly errorPages?: ErrorPages | undefined;
+  /** Changes an environ before the application gets it; `proxyTrust` makes one. */
+  readonly mendEnviron?: ((environ: Environ) => void) | undefined;
+  /** Throws for a peer that may not ask, and takes out what it proved itself with; `peerSecretCheck` makes one. */
+  readonly checkPeer?: ((variables: Variables) => void) | undefined;
+  /** Tells Apache which file to send, where it does that; `xSendfile` makes one. */
+  readonly nameFile?: FileNamer | undefined;
 }
 
 export interface Incoming {
@@ -128,6 +134,7 @@ class Dispatch implements PrintingRequest, ExchangeObserver {
     let length: number | undefined;
     let route: Route | undefined;
     try {
+      this.#service.checkPeer?.(variables);
       length = parseContentLength(variables["CONTENT_LENGTH"]);
       route = this.#service.router.route(variables);
     } catch (error) {
@@ -148,8 +155,13 @@ class Dispatch implements PrintingRequest, ExchangeObserver {
       errors: this.#errors,
       method: this.#method,
       isAuthorizer: this.#incoming.isAuthorizer,
+      nameFile: this.#service.nameFile,
       observer: this,
-      page: this.#service.errorPages === undefined ? undefined : (error) => this.#pageFor(error),
+      // Variables of an authorizer hold the password: they are shown on no page.
+      page:
+        this.#service.errorPages === undefined || this.#incoming.isAuthorizer
+          ? undefined
+          : (error) => this.#pageFor(error),
     });
   }
 
@@ -162,7 +174,8 @@ class Dispatch implements PrintingRequest, ExchangeObserver {
   #run(route: Route, exchange: Exchange, input: RequestInput): void {
     this.#script = route.script;
     const environ = this.#createEnviron(route, exchange, input);
-    const { scope, accessLog } = this.#service;
+    const { scope, accessLog, mendEnviron } = this.#service;
+    mendEnviron?.(environ);
     const observation = this.#observation;
     const call = (application: Application): void => {
       if (scope === undefined) exchange.run(application, environ);

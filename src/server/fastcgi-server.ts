@@ -14,6 +14,7 @@ import type { ConnectionOptions } from "./connection.ts";
 import { SocketConnection } from "./connection.ts";
 import type { Service } from "./dispatch.ts";
 import { RequestClock } from "./request-clock.ts";
+import { refusing } from "./request.ts";
 import type { SocketHandle } from "./socket-handle.ts";
 import { adoptHandle, socketBufferBytes } from "./socket-handle.ts";
 import { Traffic } from "./traffic.ts";
@@ -75,10 +76,7 @@ const shedLineMs = 1000;
 
 /** The service of a connection beyond a limit. */
 function overloaded(service: Service, message: string): Service {
-  const route = (): never => {
-    throw new OverloadedError(message);
-  };
-  return { ...service, router: { route } };
+  return refusing(service, new OverloadedError(message));
 }
 
 export class FastCgiServer {
@@ -116,8 +114,8 @@ export class FastCgiServer {
       onShed: () => this.#tellShed(),
       onClose: (connection) => this.#forget(connection),
     };
-    const refusing = overloaded(service, `more than ${maxConnections} FastCGI connections`);
-    this.#overloaded = { ...this.#normal, refusing, isOverloaded: true };
+    const tooMany = overloaded(service, `more than ${maxConnections} FastCGI connections`);
+    this.#overloaded = { ...this.#normal, refusing: tooMany, isOverloaded: true };
     this.netServer = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: socketBufferBytes }, (socket) =>
       this.#accept(socket),
     );

@@ -20,6 +20,7 @@ export interface WorkerConfig {
   readonly cacheDir: string | undefined;
   /** What kind of application it is, where its shape shall not decide. */
   readonly adapter: AdapterName | undefined;
+  readonly authScript: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFile: string | undefined;
   readonly hasAccessLog: boolean;
@@ -31,6 +32,12 @@ export interface WorkerConfig {
   /** Whether changed files are looked for, once a second. */
   readonly followsFiles: boolean;
   readonly allow: readonly string[];
+  /** That of `--secret-file`. */
+  readonly secret: string | undefined;
+  readonly trustedProxies: readonly string[];
+  readonly trustedProxyHeaders: readonly string[];
+  readonly xSendfile: readonly string[];
+  readonly xSendfileHeader: string;
   /** What speaks FastCGI. */
   readonly engine: EngineName;
   readonly admission: AdmissionLimits;

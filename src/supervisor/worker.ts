@@ -18,13 +18,16 @@ import { createEngine } from "../server/engine.ts";
 import type { ErrorPages } from "../server/error-pages.ts";
 import { createPeerCheck } from "../server/listen.ts";
 import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts";
+import { peerSecretCheck } from "../server/peer-secret.ts";
 import type { ReleasedConnection } from "../server/fastcgi-server.ts";
 import type { Router, Target } from "../server/route.ts";
 import { createRouter } from "../server/route.ts";
+import { proxyTrust } from "../server/trusted-proxies.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
 import { SlowLog } from "../server/slow/slow-log.ts";
 import { answerLooks } from "./blocked-thread.ts";
 import { FiguresReporter } from "./figures-reporter.ts";
+import { xSendfile } from "../server/x-sendfile.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
 import { pulseMs } from "./messages.ts";
 import { createTracing } from "../tracing/otel.ts";
@@ -70,6 +73,7 @@ export class Worker {
       mountPoint: config.mountPoint,
       cacheDir: config.cacheDir,
       adapter: config.adapter,
+      authScript: config.authScript,
       checkIntervalMs: config.followsFiles && config.target.kind === "scripts" ? checkIntervalMs : Infinity,
       mayBeProxied: true,
       log,
@@ -89,6 +93,9 @@ export class Worker {
         meter: this.#figures.meter,
         tracing: config.hasTracing ? createTracing({ folders: foldersOf(config.target), log }) : undefined,
         errorPages,
+        checkPeer: config.secret === undefined ? undefined : peerSecretCheck(config.secret),
+        mendEnviron: proxyTrust(config),
+        nameFile: xSendfile(config),
       },
       isBehindFcgid: false,
       isAllowed: createPeerCheck(config.allow, (address) =>

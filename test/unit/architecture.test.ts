@@ -19,7 +19,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   apache: contract, // and config/address.ts, which is pure
   log: contract,
   config: [...contract, ...pure, "log"], // and adapters/names.ts, which is a list
-  loader: [...contract, "gateway", "log", "adapters"],
+  authorizer: [...contract, "gateway"],
+  loader: [...contract, "gateway", "log", "adapters", "authorizer"],
   adapters: [...contract, "gateway", "log"],
   metrics: contract,
   events: [...contract, "metrics"],

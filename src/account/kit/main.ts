@@ -39,7 +39,7 @@ async function loadKit(kit: Kit, log: ProcessLog): Promise<Application> {
     throw new LoadError("failed-inside", `${file} failed while it was loaded: ${messageOf(error)}`, error);
   });
   const script = { file, namespace, moduleFormat, exportName, adapter, capture, resourcesBefore, deadline };
-  return (await findApplication(script)).application;
+  return (await findApplication(script, false)).application;
 }
 
 function routerOf(kit: Kit, log: ProcessLog): Pick<Router, "route"> {
