@@ -25,7 +25,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "node-fastcgi": [...contract, "fastcgi"],
   server: [...inner, "node-fastcgi"],
   supervisor: [...inner, "server"],
-  cli: [...inner, "server", "supervisor"],
+  doctor: [...inner, "server"],
+  cli: [...inner, "server", "supervisor", "doctor"],
   index: [...inner, "server"],
 };
 const nodeModules: Readonly<Record<string, readonly string[]>> = {

@@ -1,0 +1,95 @@
+// Apache configuration as text -> a tree of directives with their lines.
+// Rules: as Apache reads it: a backslash ends no line, quotes hold words together, names have no letter case. What does not close
+// is a problem with its line; nothing else is judged here.
+
+export interface ReadDirective {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly file: string;
+  readonly line: number;
+  /** Of a section such as <Directory>; its name is without brackets. */
+  readonly children?: readonly ReadDirective[];
+}
+
+export interface TextProblem {
+  readonly line: number;
+  readonly message: string;
+}
+
+export interface ReadText {
+  readonly directives: readonly ReadDirective[];
+  readonly problems: readonly TextProblem[];
+}
+
+/** The words of a line, without their quotes. */
+export function wordsOf(text: string): string[] {
+  const pattern = /"((?:[^"\\]|\\.)*)"?|'((?:[^'\\]|\\.)*)'?|(\S+)/g;
+  return [...text.matchAll(pattern)].map(([, double, single, plain]) => {
+    const quoted = double ?? single;
+    return quoted === undefined ? (plain ?? "") : quoted.replace(/\\(["'\\])/g, "$1");
+  });
+}
+
+interface LogicalLine {
+  readonly text: string;
+  readonly line: number;
+}
+
+function* logicalLines(text: string): Generator<LogicalLine> {
+  let joined = "";
+  let start = 0;
+  for (const [index, physical] of text.split("\n").entries()) {
+    const line = physical.replace(/\r$/, "");
+    if (joined === "") start = index + 1;
+    if (/(?:^|[^\\])\\$/.test(line)) {
+      joined += line.slice(0, -1);
+      continue;
+    }
+    const whole = (joined + line).trim();
+    joined = "";
+    if (whole !== "" && !whole.startsWith("#")) yield { text: whole, line: start };
+  }
+  if (joined.trim() !== "") yield { text: joined.trim(), line: start };
+}
+
+interface OpenSection {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly line: number;
+  readonly children: ReadDirective[];
+}
+
+/** Reads a configuration file or an .htaccess; bytes as latin-1. */
+export function readDirectives(text: string, file: string): ReadText {
+  const root: ReadDirective[] = [];
+  const open: OpenSection[] = [];
+  const problems: TextProblem[] = [];
+  const into = (): ReadDirective[] => open.at(-1)?.children ?? root;
+  const close = (): void => {
+    const section = open.pop();
+    if (section !== undefined) into().push({ ...section, file });
+  };
+  for (const { text: whole, line } of logicalLines(text)) {
+    const closing = /^<\/\s*([^>\s]*)\s*>/.exec(whole)?.[1];
+    if (closing !== undefined) {
+      const current = open.at(-1);
+      if (current?.name.toLowerCase() === closing.toLowerCase()) close();
+      else problems.push({ line, message: `</${closing}> has no <${closing}> before it` });
+      continue;
+    }
+    const section = /^<\s*([^\s>]+)\s*(.*?)\s*>?$/.exec(whole);
+    if (section !== null) {
+      if (!whole.endsWith(">")) problems.push({ line, message: `<${section[1] ?? ""} is missing its closing ">"` });
+      open.push({ name: section[1] ?? "", args: wordsOf(section[2] ?? ""), line, children: [] });
+      continue;
+    }
+    const [name = "", ...args] = wordsOf(whole);
+    into().push({ name, args, file, line });
+  }
+  while (open.length > 0) {
+    const { name = "", line = 0 } = open.at(-1) ?? {};
+    problems.push({ line, message: `<${name}> is never closed with </${name}>` });
+    close();
+  }
+  return { directives: root, problems };
+}

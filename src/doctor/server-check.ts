@@ -1,0 +1,64 @@
+// The server as a whole: whether there is one, whether its configuration can be read, and whether Apache itself accepts it.
+
+import type { Finding } from "./finding.ts";
+import { oneLine } from "./finding.ts";
+import type { FoundApache } from "./find-apache.ts";
+import { run, usualPath } from "./run.ts";
+import type { Subject } from "./subject.ts";
+
+function noServer({ apaches, apacheProblem, folder }: Subject): Finding {
+  const read = apaches.map(({ configuration }) => configuration.file).join(", ");
+  const why =
+    apaches.length === 0
+      ? `no Apache is known on this machine${apacheProblem === "" ? "" : ` (${apacheProblem})`}`
+      : `no configuration that was found serves it (${read})`;
+  return {
+    code: "TSGI3548",
+    severity: "note",
+    place: folder,
+    message: `${why}: options, modules and limits of the server were not looked at`,
+    remedy: "name its main file: --apache-config FILE",
+  };
+}
+
+function unreadFindings({ configuration }: FoundApache): Finding[] {
+  return configuration.unread.slice(0, 5).map((file) => ({
+    code: "TSGI3549",
+    severity: "note",
+    place: file,
+    message: "this user may not read it, or it is not there: what it says was not looked at",
+    remedy: "run this as root",
+  }));
+}
+
+/** `httpd -t`, with the arguments and variables that the server is started with. */
+async function syntaxFindings({ program, source, configuration }: FoundApache): Promise<Finding[]> {
+  if (program === undefined || configuration.unread.length > 0) return [];
+  const defines = source.defines.flatMap((name) => ["-D", name]);
+  const env = { PATH: usualPath, LANG: "C", ...source.variables };
+  const { stderr, stdout, code } = await run(program, ["-t", "-d", source.root, "-f", source.file, ...defines], {
+    env,
+  });
+  const [whole, line, file] = /Syntax error on line (\d+) of ([^\s:]+):[^]*/.exec(stderr + stdout) ?? [];
+  if (code === 0 || whole === undefined) return [];
+  const text = whole
+    .split("\n")
+    .slice(0, 2)
+    .join(" ")
+    .replace(/^Syntax error on line \d+ of \S+\s*/, "");
+  return [
+    {
+      code: "TSGI3530",
+      severity: "error",
+      place: `${file ?? ""}:${line ?? ""}`,
+      message: `Apache refuses its configuration, and does not start again: ${oneLine(text)}`,
+      remedy: "mend the line; apachectl configtest",
+    },
+  ];
+}
+
+export async function serverFindings(subject: Subject): Promise<Finding[]> {
+  const { apache } = subject;
+  if (apache === undefined) return [noServer(subject)];
+  return [...unreadFindings(apache), ...(await syntaxFindings(apache))];
+}

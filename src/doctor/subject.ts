@@ -1,0 +1,199 @@
+// What is looked at: a folder, the Apache that serves it, whom its programs run as, and which files are programs.
+
+import { readdirSync } from "node:fs";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import { ConfigError } from "../errors.ts";
+import type { Account } from "../server/httpd/account.ts";
+import { groupIdOf, lookUp } from "../server/httpd/account.ts";
+import { accountOf, bits, linkStatusOf, realPathOf, statusOf, textOf } from "./access.ts";
+import type { FileSetup } from "./file-setup.ts";
+import { fileSetup } from "./file-setup.ts";
+import type { FindApacheOptions, FoundApache } from "./find-apache.ts";
+import { findApaches } from "./find-apache.ts";
+import { run, usualPath } from "./run.ts";
+import type { ServedPlace } from "./served.ts";
+import { named, servedPlaces, serverSetting } from "./served.ts";
+import type { FolderSetup } from "./setup.ts";
+import { folderSetup } from "./setup.ts";
+import type { Suexec } from "./suexec.ts";
+import { findSuexec } from "./suexec.ts";
+
+export interface ProgramFile {
+  /** Absolute, as Apache gets to it. */
+  readonly file: string;
+  readonly setup: FileSetup;
+  /** What runs it; undefined: nothing does. */
+  readonly kind: "cgi" | "fcgid" | undefined;
+  /** The command of FcgidWrapper runs in its place. */
+  readonly wrapper: string | undefined;
+}
+
+export interface Subject {
+  readonly folder: string;
+  /** The one that serves the folder. */
+  readonly apache: FoundApache | undefined;
+  /** All that were found. */
+  readonly apaches: readonly FoundApache[];
+  /** Why there is no program of Apache, "" when there is one. */
+  readonly apacheProblem: string;
+  readonly setup: FolderSetup;
+  /** Of the folder itself. */
+  readonly own: FileSetup;
+  /** Whom Apache's workers run as. */
+  readonly account: Account | undefined;
+  readonly suexec: Suexec | undefined;
+  /** Whom programs run as. */
+  readonly runner: Account | undefined;
+  /** The PATH that programs start with. */
+  readonly path: string;
+  readonly names: readonly string[];
+  readonly programs: readonly ProgramFile[];
+}
+
+const apacheUsers = ["www-data", "apache", "_www", "www", "http", "wwwrun", "daemon"];
+const maxNames = 2_000;
+
+function namesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort().slice(0, maxNames);
+  } catch {
+    return []; // said by the check of permissions
+  }
+}
+
+/** Whom a running server has become: the parent's user where that is not root. */
+function runningAccount({ pid }: FoundApache): Account | undefined {
+  const text = pid === undefined ? undefined : textOf(`/proc/${pid}/status`);
+  const uid = Number(/^Uid:\s*(\d+)/m.exec(text ?? "")?.[1] ?? 0);
+  const gid = Number(/^Gid:\s*(\d+)/m.exec(text ?? "")?.[1] ?? 0);
+  return uid === 0 ? undefined : accountOf(uid, gid);
+}
+
+function apacheAccount(apache: FoundApache | undefined): Account | undefined {
+  if (apache !== undefined) {
+    const running = runningAccount(apache);
+    if (running !== undefined) return running;
+    const { directives } = apache.configuration;
+    const user = named(directives, "User").at(-1)?.args[0];
+    const group = named(directives, "Group").at(-1)?.args[0];
+    const found = user === undefined ? undefined : lookUp(user.replace(/^#/, ""));
+    const gid = group === undefined ? undefined : groupIdOf(group.replace(/^#/, ""));
+    if (found !== undefined) return gid === undefined ? found : { ...found, gid, groups: [gid, ...found.groups] };
+  }
+  return apacheUsers.map(lookUp).find((account) => account !== undefined);
+}
+
+function kindOf(handler: string | undefined): ProgramFile["kind"] {
+  switch (handler) {
+    case "cgi-script":
+    case "application/x-httpd-cgi":
+      return "cgi";
+    case "fcgid-script":
+      return "fcgid";
+    default:
+      return undefined;
+  }
+}
+
+const programExtensions = new Set([".cgi", ".fcgi", ".pl"]);
+const usualNames = /^(?:app|index|main|server|dispatch|application)\.[cm]?[jt]sx?$/;
+
+/** Whether somebody means this file to be run, judged by the file alone. */
+export function looksLikeProgram(file: string): boolean {
+  if (programExtensions.has(extname(file))) return true;
+  const text = textOf(file)?.slice(0, 4096) ?? "";
+  return /^[^\n]{0,8}#!.*(?:node|tsgi)/.test(text) || (/^[^\n]{0,8}#!/.test(text) && /tsgi-(?:cgi|fcgid)/.test(text));
+}
+
+/** Of the files that a handler runs: libraries beside them are no entries. */
+function isEntry(file: string, count: number): boolean {
+  const isExecutable = ((statusOf(file)?.mode ?? 0) & 0o111) !== 0;
+  return count === 1 || isExecutable || usualNames.test(basename(file)) || looksLikeProgram(file);
+}
+
+function findPrograms(setup: FolderSetup, names: readonly string[], only: string | undefined): ProgramFile[] {
+  const files = names.filter((name) => linkStatusOf(join(setup.folder, name))?.isDirectory() === false);
+  const all = files.map((name): ProgramFile => {
+    const own = fileSetup(setup, name);
+    const kind = kindOf(own.handler?.value);
+    const wrapper = kind === "fcgid" ? own.wrapper?.value : undefined;
+    return { file: join(setup.folder, name), setup: own, kind, wrapper };
+  });
+  if (only !== undefined) return all.filter(({ file }) => basename(file) === only);
+  // A handler for the whole folder makes a program of every name, of pictures too.
+  const isWhole = kindOf(fileSetup(setup, "").handler?.value) !== undefined;
+  const run = all.filter(({ kind }) => kind !== undefined);
+  const entries = run.filter(({ file }) => (isWhole ? looksLikeProgram(file) : isEntry(file, run.length)));
+  return [...entries, ...all.filter(({ kind, file }) => kind === undefined && looksLikeProgram(file))];
+}
+
+export interface SubjectOptions extends FindApacheOptions {
+  readonly apacheUser: string | undefined;
+}
+
+interface Choice {
+  readonly apache: FoundApache;
+  readonly place: ServedPlace;
+}
+
+/** The Apache that serves the folder; one that runs before one that does not, then the longest way into it. */
+function choose(apaches: readonly FoundApache[], folder: string): Choice | undefined {
+  const all = apaches.flatMap((apache) =>
+    servedPlaces(apache.configuration, folder).map((place) => ({ apache, place })),
+  );
+  const weight = ({ apache, place }: Choice): number => (apache.pid === undefined ? 0 : 100_000) + place.base.length;
+  return all.sort((one, other) => weight(other) - weight(one))[0];
+}
+
+async function pathOf(apache: FoundApache | undefined, suexec: Suexec | undefined): Promise<string> {
+  if (suexec !== undefined) return suexec.safePath;
+  return apache?.source.variables["PATH"] ?? usualPath;
+}
+
+/** Throws ConfigError when there is no such folder or user. */
+export async function findSubject(target: string, options: SubjectOptions): Promise<Subject> {
+  const asked = resolve(target);
+  const status = statusOf(asked);
+  if (status === undefined) {
+    throw new ConfigError([`${asked}: there is no such folder, or user ${process.getuid?.() ?? ""} may not see it`]);
+  }
+  const folder = realPathOf(status.isDirectory() ? asked : dirname(asked));
+  const only = status.isDirectory() ? undefined : basename(asked);
+  const { found, problem } = await findApaches(options);
+  const choice = choose(found, folder);
+  const setup = folderSetup({ folder, place: choice?.place, configuration: choice?.apache.configuration });
+  const named = options.apacheUser === undefined ? undefined : lookUp(options.apacheUser);
+  if (options.apacheUser !== undefined && named === undefined) {
+    throw new ConfigError([`--apache-user ${options.apacheUser}: there is no such user`]);
+  }
+  const account = named ?? apacheAccount(choice?.apache);
+  const identity = choice === undefined ? undefined : serverSetting(choice.place.scopes, "SuexecUserGroup");
+  const suexec = await findSuexec(choice?.apache, identity, account);
+  const names = namesOf(folder);
+  return {
+    folder,
+    apache: choice?.apache,
+    apaches: found,
+    apacheProblem: problem,
+    setup,
+    own: fileSetup(setup, ""),
+    account,
+    suexec,
+    runner: suexec?.account ?? account,
+    path: await pathOf(choice?.apache, suexec),
+    names,
+    programs: findPrograms(setup, names, only),
+  };
+}
+
+/** What the doctor can promise: with the server's configuration at hand an error, without it a warning. */
+export function severityOf({ apache }: Pick<Subject, "apache">): "error" | "warning" {
+  return apache === undefined ? "warning" : "error";
+}
+
+export const readAndRun = bits.read | bits.run;
+
+export async function versionOf(program: string, account: Account | undefined): Promise<string | undefined> {
+  const { code, stdout } = await run(program, ["--version"], { account });
+  return code === 0 ? stdout.trim() : undefined;
+}
