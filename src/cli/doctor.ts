@@ -42,21 +42,24 @@ async function folderFindings(
   return { findings: await examine(subject, { isLoading }), names: subject.names };
 }
 
+/** What is to be looked at: without any word, this folder. */
+function targets(target: string | undefined, { url, errorLog }: DoctorOptions): { folder?: string; url?: URL } {
+  if (target !== undefined && isUrl(target)) return { url: parseUrl(target) };
+  const isNothingElse = url === undefined && errorLog === undefined;
+  const folder = target ?? (isNothingElse ? "." : undefined);
+  return { ...(folder === undefined ? {} : { folder }), ...(url === undefined ? {} : { url: parseUrl(url) }) };
+}
+
 async function collect(target: string | undefined, options: DoctorOptions): Promise<Finding[]> {
-  const url = options.url ?? (target !== undefined && isUrl(target) ? target : undefined);
-  const folder = target !== undefined && !isUrl(target) ? target : undefined;
-  if (options.probe !== undefined && url === undefined) {
-    throw new ConfigError(["--probe needs --url with the address of the folder"]);
-  }
+  const { folder, url } = targets(target, options);
   const log = options.errorLog === undefined ? [] : errorLogFindings(options.errorLog);
-  if (options.probe !== undefined && url !== undefined)
-    return [...(await probeFindings(options.probe, parseUrl(url))), ...log];
-  const isLogOnly = target === undefined && url === undefined && options.errorLog !== undefined;
-  const isFolderWanted = folder !== undefined || (url === undefined && !isLogOnly);
-  const { findings, names } = isFolderWanted
-    ? await folderFindings(folder ?? ".", options)
-    : { findings: [], names: [] };
-  const overHttp = url === undefined ? [] : await urlFindings(parseUrl(url), names);
+  if (options.probe !== undefined) {
+    if (url === undefined) throw new ConfigError(["--probe needs --url with the address of the folder"]);
+    return [...(await probeFindings(options.probe, url)), ...log];
+  }
+  const { findings, names } =
+    folder === undefined ? { findings: [], names: [] } : await folderFindings(folder, options);
+  const overHttp = url === undefined ? [] : await urlFindings(url, names);
   return [...findings, ...overHttp, ...log];
 }
 

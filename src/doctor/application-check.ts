@@ -30,7 +30,7 @@ const causes: readonly Cause[] = [
   {
     code: "TSGI3570",
     pattern:
-      /Cannot find (?:package|module) '(?![./])|Could not resolve "(?![./])|ERR_MODULE_NOT_FOUND.*node_modules|is not installed/i,
+      /cannot find (?:package|module) ["'](?![./])|Could not resolve "(?![./])|ERR_MODULE_NOT_FOUND.*node_modules/i,
     remedy: (folder) => `npm install, in ${folder}`,
   },
   {

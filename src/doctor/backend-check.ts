@@ -31,9 +31,7 @@ function backendsOf({ own, setup, programs }: Subject): Backend[] {
     said?.value.startsWith("proxy:") === true ? [{ url: said.value.slice("proxy:".length), by: said.by }] : [],
   );
   const { scopes = [], urlPath = "" } = setup.place ?? {};
-  const passes = scopes
-    .flat()
-    .flatMap((one): ReadDirective[] => [one, ...(/^location$/i.test(one.name) ? (one.children ?? []) : [])]);
+  const passes = scopes.flat().flatMap((one) => (/^location$/i.test(one.name) ? (one.children ?? []) : one));
   const byPass = named(passes, "ProxyPass").flatMap((by): Backend[] => {
     const [path = "", url = ""] = by.args;
     return `${urlPath}/`.startsWith(path) || path.startsWith(`${urlPath}/`) ? [{ url, by }] : [];

@@ -69,27 +69,25 @@ export function readDirectives(text: string, file: string): ReadText {
     const section = open.pop();
     if (section !== undefined) into().push({ ...section, file });
   };
+  const closing = (name: string, line: number): void => {
+    if (open.at(-1)?.name.toLowerCase() === name.toLowerCase()) close();
+    else problems.push({ line, message: `</${name}> has no <${name}> before it` });
+  };
   for (const { text: whole, line } of logicalLines(text)) {
-    const closing = /^<\/\s*([^>\s]*)\s*>/.exec(whole)?.[1];
-    if (closing !== undefined) {
-      const current = open.at(-1);
-      if (current?.name.toLowerCase() === closing.toLowerCase()) close();
-      else problems.push({ line, message: `</${closing}> has no <${closing}> before it` });
-      continue;
-    }
+    const closed = /^<\/\s*([^>\s]*)\s*>/.exec(whole)?.[1];
     const section = /^<\s*([^\s>]+)\s*(.*?)\s*>?$/.exec(whole);
-    if (section !== null) {
-      if (!whole.endsWith(">")) problems.push({ line, message: `<${section[1] ?? ""} is missing its closing ">"` });
-      open.push({ name: section[1] ?? "", args: wordsOf(section[2] ?? ""), line, children: [] });
-      continue;
-    }
     const [name = "", ...args] = wordsOf(whole);
-    into().push({ name, args, file, line });
+    if (closed !== undefined) {
+      closing(closed, line);
+    } else if (section === null) {
+      into().push({ name, args, file, line });
+    } else {
+      const [, title = "", rest = ""] = section;
+      if (!whole.endsWith(">")) problems.push({ line, message: `<${title} is missing its closing ">"` });
+      open.push({ name: title, args: wordsOf(rest), line, children: [] });
+    }
   }
-  while (open.length > 0) {
-    const { name = "", line = 0 } = open.at(-1) ?? {};
-    problems.push({ line, message: `<${name}> is never closed with </${name}>` });
-    close();
-  }
+  for (const { name, line } of open) problems.push({ line, message: `<${name}> is never closed with </${name}>` });
+  while (open.length > 0) close();
   return { directives: root, problems };
 }

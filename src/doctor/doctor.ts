@@ -70,12 +70,13 @@ export async function examine(subject: Subject, options: ExamineOptions): Promis
     ["limits, room, the folder for compiled scripts", machineFindings(subject, cacheDirs)],
     ["what visitors could fetch", leakFindings(subject)],
   ];
-  const all = parts.flatMap(([name, findings]): readonly Finding[] => {
-    if (findings.some(isTrouble)) return findings;
-    return [
-      ...findings,
-      { code: "TSGI3500", severity: "ok", place: subject.folder, message: `${name}: nothing wrong`, remedy: "" },
-    ];
+  const fine = (message: string): Finding => ({
+    code: "TSGI3500",
+    severity: "ok",
+    place: subject.folder,
+    message: `${message}: nothing wrong`,
+    remedy: "",
   });
+  const all = parts.flatMap(([name, findings]) => (findings.some(isTrouble) ? findings : findings.concat(fine(name))));
   return withoutRepeats(all);
 }

@@ -91,7 +91,7 @@ function kindOf(line: string, page: CodePage): Omit<Seen, "count" | "last"> {
 }
 
 function severityOf({ code }: Seen): Severity {
-  if (harmless.has(code) || /^TSGI1/.test(code)) return "note";
+  if (harmless.has(code) || code.startsWith("TSGI1")) return "note";
   return failures.has(code) || /^(?:AH|TSGI)/.test(code) ? "error" : "note";
 }
 

@@ -51,22 +51,34 @@ function extensions(args: readonly string[]): string[] {
   return args.map((arg) => arg.replace(/^\./, "").toLowerCase());
 }
 
+/** What runs a file. */
+function applyHandler(state: State, by: ReadDirective): boolean {
+  const [first = "", ...others] = by.args;
+  switch (by.name.toLowerCase()) {
+    case "sethandler":
+      state.setHandler = first.toLowerCase() === "none" ? undefined : { value: first, by };
+      return true;
+    case "addhandler":
+      for (const extension of extensions(others)) state.addHandlers.set(extension, { value: first.toLowerCase(), by });
+      return true;
+    case "removehandler":
+      for (const extension of extensions(by.args)) state.addHandlers.delete(extension);
+      return true;
+    case "fcgidwrapper":
+      state.wrappers.push({ value: { command: first, extension: (others[0] ?? "").replace(/^virtual$/i, "") }, by });
+      return true;
+    default:
+      return false;
+  }
+}
+
 /** One directive's effect; those that do not matter here have none. */
 function apply(state: State, by: ReadDirective): void {
-  const [first = "", ...others] = by.args;
+  if (applyHandler(state, by)) return;
   const said = by.args.join(" ").toLowerCase();
   switch (by.name.toLowerCase()) {
     case "options":
       state.options = nextOptions(state.options, by);
-      break;
-    case "sethandler":
-      state.setHandler = first.toLowerCase() === "none" ? undefined : { value: first, by };
-      break;
-    case "addhandler":
-      for (const extension of extensions(others)) state.addHandlers.set(extension, { value: first.toLowerCase(), by });
-      break;
-    case "removehandler":
-      for (const extension of extensions(by.args)) state.addHandlers.delete(extension);
       break;
     case "require":
       if (said === "all denied" || said === "all granted") state.isDenied = { value: said === "all denied", by };
@@ -75,11 +87,8 @@ function apply(state: State, by: ReadDirective): void {
     case "allow":
       if (said === "from all") state.isDenied = { value: by.name.toLowerCase() === "deny", by };
       break;
-    case "fcgidwrapper":
-      state.wrappers.push({ value: { command: first, extension: (others[0] ?? "").replace(/^virtual$/i, "") }, by });
-      break;
     case "proxyfcgibackendtype":
-      state.isGenericBackend = first.toLowerCase() === "generic";
+      state.isGenericBackend = said === "generic";
       break;
     default:
       if (passesAuthorization(by)) state.hasAuthorization = true;
@@ -133,7 +142,7 @@ function isForUrl({ name, args }: ReadDirective, urlPath: string): boolean {
 function rewriteDirectives(layers: readonly Layer[]): ReadDirective[] {
   const isRule = ({ name }: ReadDirective): boolean => /^rewrite(?:engine|base|cond|rule)$/i.test(name);
   const found = layers.map(({ scope, directives }) => (scope === "server" ? [] : directives.filter(isRule)));
-  return found.filter((rules) => rules.length > 0).at(-1) ?? [];
+  return found.findLast((rules) => rules.length > 0) ?? [];
 }
 
 /** `name` is a file's name in the folder, or "" for the folder itself. */

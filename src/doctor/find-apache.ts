@@ -76,7 +76,18 @@ interface Program {
   readonly usual: { readonly file: string; readonly root: string } | undefined;
 }
 
-async function findProgram(httpd: string | undefined): Promise<Program | { readonly problem: string }> {
+type Search = Program | { readonly problem: string };
+
+/** A program that was looked at stays the same as long as this process runs. */
+const searches = new Map<string | undefined, Promise<Search>>();
+
+function findProgram(httpd: string | undefined): Promise<Search> {
+  const search = searches.get(httpd) ?? searchProgram(httpd);
+  searches.set(httpd, search);
+  return search;
+}
+
+async function searchProgram(httpd: string | undefined): Promise<Search> {
   try {
     const { program, builtIn } = await findHttpd({ httpd, modulesDir: undefined, path: process.env["PATH"] ?? "" });
     const { stdout } = await run(program, ["-V"]);

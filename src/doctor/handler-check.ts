@@ -1,7 +1,6 @@
 // Whether Apache runs the folder's programs: handler, ExecCGI, modules, who may visit, and what the rules of mod_rewrite do.
 
 import { basename, join } from "node:path";
-import { statusOf } from "./access.ts";
 import type { ReadDirective } from "./directive-text.ts";
 import type { Finding } from "./finding.ts";
 import { fileSetup } from "./file-setup.ts";
@@ -133,7 +132,7 @@ function ruleFindings(subject: Subject): Finding[] {
   const { own, folder, setup } = subject;
   const engine = own.rewrite.find(({ name }) => name.toLowerCase() === "rewriteengine");
   if (engine?.args[0]?.toLowerCase() !== "on") {
-    const [rule] = own.rewrite.filter(({ name }) => name.toLowerCase() === "rewriterule");
+    const rule = own.rewrite.find(({ name }) => name.toLowerCase() === "rewriterule");
     if (rule === undefined || engine !== undefined) return [];
     return [
       {
@@ -165,35 +164,36 @@ function ruleFindings(subject: Subject): Finding[] {
   );
 }
 
-function outcomeFindings({ folder, own }: Subject, outcome: ReturnType<typeof followRules>): Finding[] {
-  if (outcome.kind === "loop") {
-    const message = "the rule matches what it has made again and again (AH00124): Apache answers 500";
-    return [
-      {
-        code: "TSGI3540",
-        severity: "error",
-        place: placeOf(outcome.rule, folder),
-        message,
-        remedy: "before it: RewriteCond %{REQUEST_FILENAME} !-f, or the flag END",
-      },
-    ];
-  }
-  if (outcome.kind !== "rewritten" || outcome.file !== undefined) return [];
-  const name = outcome.path.split("/")[0] ?? "";
-  // A rule may lead to a URL that another one, or a handler without a file, serves.
-  if (own.handler !== undefined || statusOf(join(folder, name)) !== undefined) return [];
-  const rule = own.rewrite.find(
-    ({ args, name: directive }) => /^rewriterule$/i.test(directive) && args[1]?.startsWith(name) === true,
-  );
-  return [
+/** The file of this folder that a rule leads to, by its name. */
+function targetName({ args }: ReadDirective): string {
+  return /^[\w.-]+/.exec(args[1] ?? "")?.[0] ?? "";
+}
+
+function outcomeFindings({ folder, own, names }: Subject, outcome: ReturnType<typeof followRules>): Finding[] {
+  const leadsNowhere = (rule: ReadDirective | undefined, name: string): Finding[] => [
     {
       code: "TSGI3541",
       severity: "error",
       place: placeOf(rule, folder),
-      message: `the rule leads to ${name}, which is not in ${folder}: Apache answers 404`,
+      message: `the rule leads to ${name}, which is not in ${folder}: Apache answers 404 or 500`,
       remedy: "mend the name in the rule, or put the file there",
     },
   ];
+  if (outcome.kind === "loop") {
+    const name = targetName(outcome.rule);
+    if (name !== "" && !names.includes(name)) return leadsNowhere(outcome.rule, name);
+    const message = "the rule matches what it has made again and again (AH00124): Apache answers 500";
+    const remedy = "before it: RewriteCond %{REQUEST_FILENAME} !-f, or the flag END";
+    return [{ code: "TSGI3540", severity: "error", place: placeOf(outcome.rule, folder), message, remedy }];
+  }
+  if (outcome.kind !== "rewritten" || outcome.file !== undefined) return [];
+  const name = outcome.path.split("/")[0] ?? "";
+  // A rule may lead to a URL that a handler without a file serves.
+  if (own.handler !== undefined || names.includes(name)) return [];
+  return leadsNowhere(
+    own.rewrite.find((one) => /^rewriterule$/i.test(one.name) && targetName(one) === name),
+    name,
+  );
 }
 
 /** DirectoryIndex and FallbackResource that name a program which is not there. */

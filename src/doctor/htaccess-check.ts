@@ -166,7 +166,7 @@ function actionFindings(directives: readonly ReadDirective[]): Finding[] {
 
 /** What is never given to another Apache: it would read other files, load code, or run it. */
 const dangerous =
-  /^(?:include\w*|load\w+|define|undefine|perl\w*|lua\w*|rewritemap|use|macro|modsec\w*|sec\w+|python\w*|wsgi\w*|php\w*|passenger\w*)$/i;
+  /^(?:include\w*|load\w+|define|undefine|perl\w*|lua\w*|rewritemap|use|macro|modsec\w*|sec\w+|python\w*)$/i;
 
 /** The text with the lines of these blank, so that all others keep their numbers. */
 function copyWithout(text: string, isLeftOut: (one: ReadDirective) => boolean): string | undefined {

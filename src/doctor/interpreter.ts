@@ -70,8 +70,13 @@ export function lineFindings(file: string, first: FirstLine): Finding[] {
   ];
 }
 
-/** Whether a user can run a program, which is there. */
-export function runnableFindings(program: string, place: string, { apache, runner }: Context): Finding[] {
+/** Whether a user can run a program, which is there. `closedCode`: where its own mode is in the way. */
+export function runnableFindings(
+  program: string,
+  place: string,
+  { apache, runner }: Context,
+  closedCode = "TSGI3508",
+): Finding[] {
   const finding = (code: string, message: string, remedy: string): Finding => ({
     code,
     severity: severityOf({ apache }),
@@ -95,10 +100,11 @@ export function runnableFindings(program: string, place: string, { apache, runne
     obstacle.kind === "folder"
       ? `chmod o+x ${obstacle.path}, or use a program elsewhere`
       : `chmod 755 ${obstacle.path}`;
-  return [finding("TSGI3508", message, remedy)];
+  return [finding(obstacle.kind === "folder" ? "TSGI3508" : closedCode, message, remedy)];
 }
 
-function missing(place: string, program: string): Finding {
+/** A program that is not there, or that we may not see. */
+export function missingFinding(place: string, program: string): Finding {
   const isSeen = canSee(program);
   return {
     code: isSeen ? "TSGI3507" : "TSGI3549",
@@ -157,7 +163,7 @@ export async function nodeOnPath(path: string, place: string, context: Context):
 async function envFindings(first: FirstLine, place: string, context: Context): Promise<Finding[]> {
   const words = first.argument.split(/\s+/).filter(Boolean);
   const isSplit = words[0] === "-S" || words[0]?.startsWith("-S") === true;
-  const [name = ""] = isSplit ? [words.filter((word) => !/^-|=/.test(word))[0] ?? ""] : words;
+  const [name = ""] = isSplit ? [words.find((word) => !/^-|=/.test(word)) ?? ""] : words;
   if (!isSplit && words.length > 1) {
     const message = `env gets ${JSON.stringify(first.argument)} as one word and looks for a program of that name`;
     const remedy = `#!/usr/bin/env -S ${first.argument}, or a wrapper`;
@@ -176,7 +182,8 @@ async function envFindings(first: FirstLine, place: string, context: Context): P
     ];
   }
   if (name === "node") return await nodeOnPath(context.path, place, context);
-  if (name !== "" && !name.startsWith("/") && onPath(name, context.path) === undefined) return [missing(place, name)];
+  if (name !== "" && !name.startsWith("/") && onPath(name, context.path) === undefined)
+    return [missingFinding(place, name)];
   return [];
 }
 
@@ -185,7 +192,7 @@ export async function interpreterFindings(file: string, first: FirstLine, contex
   const place = `${file}:1`;
   const { interpreter } = first;
   const status = statusOf(interpreter);
-  if (status === undefined) return [missing(place, interpreter)];
+  if (status === undefined) return [missingFinding(place, interpreter)];
   if (!status.isFile()) {
     const message = `${interpreter} is a folder`;
     return [{ code: "TSGI3507", severity: "error", place, message, remedy: "name a program in it" }];

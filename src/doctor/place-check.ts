@@ -1,6 +1,6 @@
 // The folder itself: whether Apache's user gets to it, may see what is in it, and follows the links on the way.
 
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { bits, linkStatusOf, modeText, nameOfUser, obstacleTo, realPathOf, statusOf } from "./access.ts";
 import type { Finding } from "./finding.ts";
 import type { Subject } from "./subject.ts";
@@ -64,10 +64,11 @@ interface Link {
 }
 
 /** The links that Apache meets below the folder that the URL leads to. */
-function linksOnTheWay({ setup, programs, folder }: Subject): Link[] {
+function linksOnTheWay({ setup, programs }: Subject): Link[] {
   const { place } = setup;
   if (place === undefined) return [];
-  const wanted = programs.length === 0 ? [join(folder, "x")] : programs.map(({ file }) => file);
+  const names = programs.length === 0 ? ["x"] : programs.map(({ file }) => basename(file));
+  const wanted = names.map((name) => join(place.path, name));
   return wanted.flatMap((file) => {
     const links: Link[] = [];
     for (let path = file; path.length > place.base.length && path !== dirname(path); path = dirname(path)) {

@@ -10,12 +10,15 @@ import { limitFindings } from "./limits-check.ts";
 import type { Probe } from "./probe.ts";
 import { installProbe, removeProbe } from "./probe.ts";
 
-interface Facts {
-  readonly node: string;
-  readonly uid: number;
-  readonly authorization: string | null;
-  readonly pathInfo: string | null;
-  readonly limits: string | null;
+/** What the probe says; which of it depends on what it was asked. */
+interface Answer {
+  readonly node?: string;
+  readonly uid?: number;
+  readonly authorization?: string | null;
+  readonly limits?: string | null;
+  readonly received?: number;
+  readonly pid?: number;
+  readonly isAlive?: boolean;
 }
 
 type Kind = keyof Probe["paths"];
@@ -41,10 +44,10 @@ async function ask(
   return await askUrl(url, path, { ...question, headers: { ...question.headers, "X-Tsgi-Probe": probe.token } });
 }
 
-function parsed<Value>(reply: Reply | { readonly problem: string }): Value | undefined {
+function parsed(reply: Reply | { readonly problem: string }): Answer | undefined {
   if ("problem" in reply || reply.status !== 200) return undefined;
   try {
-    return JSON.parse(reply.body) as Value;
+    return JSON.parse(reply.body) as Answer;
   } catch {
     return undefined; // not the probe's own words
   }
@@ -52,7 +55,7 @@ function parsed<Value>(reply: Reply | { readonly problem: string }): Value | und
 
 function outcome(reply: Reply | { readonly problem: string }): string {
   if ("problem" in reply) return reply.problem;
-  if (reply.status === 200 && /^#!/.test(reply.body)) return "its source as text";
+  if (reply.status === 200 && reply.body.startsWith("#!")) return "its source as text";
   return String(reply.status);
 }
 
@@ -68,7 +71,7 @@ function finding(
 async function uploads(asked: Asked): Promise<Finding[]> {
   for (const size of uploadSizes) {
     const reply = await ask(asked, "length", { method: "POST", body: Buffer.alloc(size, "x"), deadlineMs: 30_000 });
-    if (parsed<{ received: number }>(reply)?.received === size) continue;
+    if (parsed(reply)?.received === size) continue;
     return [
       finding(asked, "TSGI3544", "warning", [
         `an upload of ${size} bytes is answered with ${outcome(reply)}`,
@@ -95,7 +98,7 @@ async function streaming(asked: Asked): Promise<Finding[]> {
 
 async function slashes(asked: Asked): Promise<Finding[]> {
   const reply = await ask(asked, "facts", {}, "/a%2Fb");
-  if (parsed<Facts>(reply) !== undefined) return [];
+  if (parsed(reply)?.node !== undefined) return [];
   return [
     finding(asked, "TSGI3546", "note", [
       `a path with %2F is answered with ${outcome(reply)}`,
@@ -105,11 +108,11 @@ async function slashes(asked: Asked): Promise<Finding[]> {
 }
 
 async function daemons(asked: Asked): Promise<Finding[]> {
-  const started = parsed<{ pid?: number }>(await ask(asked, "start"));
+  const started = parsed(await ask(asked, "start"));
   const { pid } = started ?? {};
   if (pid === undefined) return [];
   await wait(backgroundMs);
-  const alive = parsed<{ isAlive: boolean }>(await ask(asked, `alive&pid=${pid}`));
+  const alive = parsed(await ask(asked, `alive&pid=${pid}`));
   await ask(asked, `end&pid=${pid}`);
   if (alive?.isAlive !== false) return [];
   return [
@@ -120,22 +123,24 @@ async function daemons(asked: Asked): Promise<Finding[]> {
   ];
 }
 
-function identity(asked: Asked, folder: string, { uid, node }: Facts): Finding[] {
+function identity(asked: Asked, folder: string, { uid, node }: Answer): Finding[] {
   const owner = statusOf(folder)?.uid;
   const who =
-    uid === owner ? "the owner of the folder" : `user ${uid}, not the owner of the folder (${owner ?? "unknown"})`;
+    uid === owner
+      ? "the owner of the folder"
+      : `user ${uid ?? "unknown"}, not the owner of the folder (${owner ?? "unknown"})`;
   return [
     finding(asked, "TSGI3577", uid === owner ? "ok" : "note", [
-      `programs run as ${who}, with Node ${node}`,
-      uid === owner ? "" : `what they write must be writable for user ${uid}`,
+      `programs run as ${who}, with Node ${node ?? "unknown"}`,
+      uid === owner ? "" : `what they write must be writable for user ${uid ?? "unknown"}`,
     ]),
   ];
 }
 
 async function answers(asked: Asked, folder: string): Promise<Finding[] | string> {
   const reply = await ask(asked, "facts", { headers: { Authorization: sentAuthorization }, deadlineMs: 30_000 });
-  const facts = parsed<Facts>(reply);
-  if (facts === undefined) return outcome(reply);
+  const facts = parsed(reply);
+  if (facts?.node === undefined) return outcome(reply);
   const lost: Finding[] =
     facts.authorization === sentAuthorization
       ? []
@@ -145,7 +150,7 @@ async function answers(asked: Asked, folder: string): Promise<Finding[] | string
             'CGIPassAuth On (or SetEnvIf Authorization "(.+)" HTTP_AUTHORIZATION=$1)',
           ]),
         ];
-  const limits = facts.limits === null ? [] : limitFindings(facts.limits, asked.url.href);
+  const limits = typeof facts.limits !== "string" ? [] : limitFindings(facts.limits, asked.url.href);
   return [
     ...identity(asked, folder, facts),
     ...lost,

@@ -4,7 +4,14 @@
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { bits, canSee, modeText, obstacleTo, realPathOf, statusOf, textOf } from "./access.ts";
 import type { Finding } from "./finding.ts";
-import { interpreterFindings, lineFindings, nodeFindings, nodeOnPath, runnableFindings } from "./interpreter.ts";
+import {
+  interpreterFindings,
+  lineFindings,
+  missingFinding,
+  nodeFindings,
+  nodeOnPath,
+  runnableFindings,
+} from "./interpreter.ts";
 import { noexecMountOf } from "./mounts.ts";
 import { isBinary, readFirstLine } from "./shebang.ts";
 import type { Subject } from "./subject.ts";
@@ -38,9 +45,7 @@ function modeFindings(program: string, subject: Subject): Finding[] {
     const message = `it is not executable (mode ${modeText(status)})`;
     return [{ code: "TSGI3511", severity: "error", place: program, message, remedy: `chmod 755 ${program}` }];
   }
-  return runnableFindings(program, program, subject).map((finding) =>
-    finding.message.includes("may not run") ? { ...finding, code: "TSGI3511" } : finding,
-  );
+  return runnableFindings(program, program, subject, "TSGI3511");
 }
 
 /** An interpreter reads its script: the right to run it is not enough. */
@@ -106,7 +111,6 @@ interface Started {
   readonly place: string;
   /** What relative names count from. */
   readonly folder: string;
-  readonly isGatewayItself: boolean;
 }
 
 /** The word that names the application: the first that is no option. */
@@ -155,8 +159,7 @@ async function commandFindings(started: Started, subject: Subject): Promise<Chec
   }
   const file = resolve(started.folder, program);
   if (statusOf(file) === undefined) {
-    const findings = await interpreterFindings(place.replace(/:\d+$/, ""), { ...readFirstLine(`#!${file}`) }, context);
-    return { ...nothing, findings: findings.map((finding) => ({ ...finding, place })) };
+    return { ...nothing, findings: [missingFinding(place, file)] };
   }
   const closed = runnableFindings(file, place, context);
   if (closed.length > 0) return { ...nothing, findings: closed };
@@ -192,7 +195,7 @@ async function started(program: string, text: string, subject: Subject): Promise
     // The gateway's own first line runs it: what counts is the node that it finds.
     const command = [first.interpreter, ...first.argument.split(/\s+/).filter(Boolean), program];
     return await commandFindings(
-      { command, path: subject.path, place: `${program}:1`, folder: dirname(program), isGatewayItself: true },
+      { command, path: subject.path, place: `${program}:1`, folder: dirname(program) },
       subject,
     );
   }
@@ -206,10 +209,7 @@ async function started(program: string, text: string, subject: Subject): Promise
   const lines = wrapperLineFindings(program, wrapper);
   // Every word would be wrong because of the CR.
   if (wrapper.carriageReturnLine !== undefined) return { findings: lines, application: undefined, cacheDir: undefined };
-  const ran = await commandFindings(
-    { command: wrapper.command, path: folders.join(":"), place, folder, isGatewayItself: false },
-    subject,
-  );
+  const ran = await commandFindings({ command: wrapper.command, path: folders.join(":"), place, folder }, subject);
   const cacheDir = ran.cacheDir ?? wrapper.variables["TSGI_CACHE_DIR"];
   return { ...ran, cacheDir, findings: [...lines, ...ran.findings] };
 }

@@ -1,6 +1,7 @@
 // Where the rules of mod_rewrite in a folder lead a URL: tried as Apache does, again and again until nothing changes.
 // Rules: GET, no query, the first visit. What depends on more than paths and files makes the outcome "unknown", never a guess.
 
+import type { Stats } from "node:fs";
 import { join } from "node:path";
 import { statusOf } from "./access.ts";
 import type { ReadDirective } from "./directive-text.ts";
@@ -31,7 +32,6 @@ function flagsOf(text: string | undefined): ReadonlySet<string> {
   return new Set(inner.split(",").map((flag) => flag.trim().split("=")[0]?.toUpperCase() ?? ""));
 }
 
-/** Inside a class of characters "[" means itself in Apache's expressions, and so it does here. */
 function compiled(source: string, isCaseless: boolean): RegExp {
   const found = expression(isCaseless ? `(?i)${source.replace(/^\(\?i\)/, "")}` : source);
   if (found === undefined) throw new UnknownOutcome();
@@ -91,44 +91,37 @@ function variable(name: string, { folder, urlPath, path, round }: Visit): string
   }
 }
 
-function filled(
-  text: string,
-  groups: readonly (string | undefined)[],
-  before: readonly (string | undefined)[],
-  visit: Visit,
-): string {
+function filled(text: string, groups: Groups, before: Groups, visit: Visit): string {
   return text
     .replace(/%\{([^}]+)\}/g, (_, name: string) => variable(name, visit))
     .replace(/\$(\d)/g, (_, digit: string) => groups[Number(digit)] ?? "")
     .replace(/%(\d)/g, (_, digit: string) => before[Number(digit)] ?? "");
 }
 
-function testOf(value: string, wanted: string, isCaseless: boolean): readonly (string | undefined)[] | undefined {
-  const status = statusOf(value);
-  switch (wanted.toLowerCase()) {
-    case "-f":
-      return status?.isFile() === true ? [] : undefined;
-    case "-d":
-      return status?.isDirectory() === true ? [] : undefined;
-    case "-s":
-      return status?.isFile() === true && status.size > 0 ? [] : undefined;
-    case "-e":
-      return status === undefined ? undefined : [];
+type Groups = readonly (string | undefined)[];
+
+const fileTests: Readonly<Record<string, (status: Stats) => boolean>> = {
+  "-f": (status) => status.isFile(),
+  "-d": (status) => status.isDirectory(),
+  "-s": (status) => status.isFile() && status.size > 0,
+  "-e": () => true,
+};
+
+/** The groups of a test that holds; undefined when it does not. */
+function testOf(value: string, wanted: string, isCaseless: boolean): Groups | undefined {
+  const fileTest = fileTests[wanted.toLowerCase()];
+  if (fileTest !== undefined) {
+    const status = statusOf(value);
+    return status !== undefined && fileTest(status) ? [] : undefined;
   }
-  if (/^(?:-\w|[<>=])/.test(wanted)) {
-    if (!wanted.startsWith("=")) throw new UnknownOutcome();
-    return value === wanted.slice(1).replace(/^"(.*)"$/, "$1") ? [] : undefined;
-  }
+  if (/^(?:-\w|[<>])/.test(wanted)) throw new UnknownOutcome();
+  if (wanted.startsWith("=")) return value === wanted.slice(1).replace(/^"(.*)"$/, "$1") ? [] : undefined;
   return compiled(wanted, isCaseless).exec(value) ?? undefined;
 }
 
 /** Whether the conditions of a rule hold, and the groups of the last one that matched. */
-function judged(
-  rule: Rule,
-  groups: readonly (string | undefined)[],
-  visit: Visit,
-): readonly (string | undefined)[] | undefined {
-  let last: readonly (string | undefined)[] = [];
+function judged(rule: Rule, groups: Groups, visit: Visit): Groups | undefined {
+  let last: Groups = [];
   let isAnyOfGroup = false;
   for (const { args } of rule.conditions) {
     const [subject = "", wanted = "", flagText] = args;
@@ -148,30 +141,43 @@ function judged(
   return last;
 }
 
-type Round = { readonly path: string; readonly rule: ReadDirective | undefined; readonly isEnd: boolean } | Outcome;
+interface Changed {
+  readonly path: string;
+  readonly rule: ReadDirective | undefined;
+  readonly isEnd: boolean;
+}
 
-function runRound(rules: readonly Rule[], visit: Visit): Round {
+function has({ flags }: Rule, ...names: readonly string[]): boolean {
+  return names.some((name) => flags.has(name));
+}
+
+/** Whether a rule matches; what it makes of the path, and the outcome where that ends everything. */
+function applied(rule: Rule, now: Visit): { readonly path: string } | Outcome | undefined {
+  const match = rule.pattern.exec(now.path);
+  if ((match !== null) === rule.isNegated) return undefined;
+  const before = judged(rule, match ?? [], now);
+  if (before === undefined) return undefined;
+  if (has(rule, "F", "FORBIDDEN", "G", "GONE")) return { kind: "forbidden" };
+  // A redirect comes back as another visit, for which its conditions do not hold.
+  if (has(rule, "R", "REDIRECT") || /^\w+:\/\//.test(rule.target)) return undefined;
+  if (has(rule, "P") || rule.target.startsWith("unix:")) return { kind: "elsewhere" };
+  if (rule.target === "-") return { path: now.path };
+  const target = filled(rule.target, match ?? [], before, now).split("?")[0] ?? "";
+  const path = target.startsWith("/") ? belowUrl(target, now.urlPath) : target;
+  return path === undefined ? { kind: "elsewhere" } : { path };
+}
+
+function runRound(rules: readonly Rule[], visit: Visit): Changed | Outcome {
   let { path } = visit;
   let changedBy: ReadDirective | undefined;
   for (const rule of rules) {
-    const now = { ...visit, path };
-    const match = rule.pattern.exec(path);
-    if ((match !== null) === rule.isNegated) continue;
-    const before = judged(rule, match ?? [], now);
-    if (before === undefined) continue;
-    if (["F", "FORBIDDEN", "G", "GONE"].some((flag) => rule.flags.has(flag))) return { kind: "forbidden" };
-    // A redirect comes back as another visit, for which its conditions do not hold.
-    if (rule.flags.has("R") || rule.flags.has("REDIRECT") || /^\w+:\/\//.test(rule.target)) continue;
-    if (rule.flags.has("P") || rule.target.startsWith("unix:")) return { kind: "elsewhere" };
-    if (rule.target !== "-") {
-      const target = filled(rule.target, match ?? [], before, now).split("?")[0] ?? "";
-      const below = target.startsWith("/") ? belowUrl(target, visit.urlPath) : target;
-      if (below === undefined) return { kind: "elsewhere" };
-      path = below;
-      changedBy = rule.directive;
-    }
-    if (rule.flags.has("END")) return { path, rule: changedBy, isEnd: true };
-    if (rule.flags.has("L") || rule.flags.has("LAST")) break;
+    const next = applied(rule, { ...visit, path });
+    if (next === undefined) continue;
+    if ("kind" in next) return next;
+    if (next.path !== path) changedBy = rule.directive;
+    ({ path } = next);
+    if (has(rule, "END")) return { path, rule: changedBy, isEnd: true };
+    if (has(rule, "L", "LAST")) break;
   }
   return { path, rule: changedBy, isEnd: false };
 }

@@ -11,6 +11,8 @@ export interface ServedPlace {
   readonly scopes: readonly (readonly ReadDirective[])[];
   /** The folder that the URL leads to, as it is configured: a link in it or below it is seen by Apache. */
   readonly base: string;
+  /** The folder that was asked for, as Apache gets to it. */
+  readonly path: string;
   /** The URL path of the folder that was asked for, without a slash at its end. */
   readonly urlPath: string;
   /** By ScriptAlias: everything in it is run. */
@@ -68,7 +70,7 @@ export function servedPlaces({ directives, root }: Configuration, folder: string
     const own = mappings(scopes.at(-1) ?? [], root);
     const candidates = own.flatMap((mapping) => {
       const path = rest(mapping, folder);
-      return path === undefined ? [] : [{ ...mapping, urlPath: mapping.url + path }];
+      return path === undefined ? [] : [{ ...mapping, path: mapping.base + path, urlPath: mapping.url + path }];
     });
     const [best] = candidates.sort((one, other) => other.base.length - one.base.length);
     return best === undefined ? [] : [{ ...best, scopes }];

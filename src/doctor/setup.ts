@@ -10,7 +10,6 @@ import type { ReadDirective } from "./directive-text.ts";
 import { readDirectives } from "./directive-text.ts";
 import { canOverride } from "./htaccess-directives.ts";
 import type { ServedPlace } from "./served.ts";
-import { pathBelow } from "./served.ts";
 
 /** A value and the directive that it comes from. */
 export interface Said<Value> {
@@ -79,7 +78,7 @@ function levels(folder: string): string[] {
 }
 
 export function expression(pattern: string): RegExp | undefined {
-  const flags = /^\(\?i\)/.test(pattern) ? "i" : "";
+  const flags = pattern.startsWith("(?i)") ? "i" : "";
   try {
     return new RegExp(pattern.replace(/^\(\?i\)/, ""), flags);
   } catch {
@@ -110,42 +109,43 @@ export interface SetupOptions {
   readonly configuration: Configuration | undefined;
 }
 
-/** Where the folder and those above it are, as Apache walks to them. */
-function walked({ folder, place }: SetupOptions): string[] {
-  if (place === undefined) return [folder];
-  const rest = pathBelow(place.base, folder);
-  return levels(rest === undefined ? folder : join(place.base, rest));
+/** The .htaccess of a folder, with what Apache takes of it; undefined when there is none. */
+function htaccessAt(
+  level: string,
+  override: Override,
+  configuration: Configuration | undefined,
+): HtaccessFile | undefined {
+  const file = join(level, ".htaccess");
+  const text = textOf(file);
+  if (text === undefined) return undefined;
+  const directives = htaccessInForce(readDirectives(text, file).directives, configuration?.modules);
+  return { file, directives, override, isRead: override.classes.size > 0 || override.list.size > 0 };
 }
 
-export function folderSetup(options: SetupOptions): FolderSetup {
-  const { folder, place, configuration } = options;
-  const layers: Layer[] = [];
+function layerOf({ directives, override }: HtaccessFile): Layer {
+  const allowed = directives.filter((one) => canOverride(one, override) !== "forbidden");
+  return { directives: allowed, scope: "htaccess", override };
+}
+
+export function folderSetup({ folder, place, configuration }: SetupOptions): FolderSetup {
+  // What stands outside of sections comes before all of them.
+  const scopes = place?.scopes ?? [];
+  const layers = scopes.map((directives): Layer => ({ directives, scope: "server", override: nothing }));
   const htaccess: HtaccessFile[] = [];
-  const sections = (place?.scopes ?? []).flat();
+  const sections = scopes.flat();
   let override = place === undefined ? everything : nothing;
-  for (const level of walked(options)) {
+  for (const level of place === undefined ? [folder] : levels(place.path)) {
     for (const section of sections.filter((one) => isDirectorySection(one) && matchesLevel(one, level))) {
-      layers.push({ directives: section.children ?? [], scope: "folder", override });
-      override = overrideOf(override, section.children ?? []);
+      const { children: directives = [] } = section;
+      layers.push({ directives, scope: "folder", override });
+      override = overrideOf(override, directives);
     }
-    const file = join(level, ".htaccess");
-    const text = textOf(file);
-    if (text === undefined) continue;
-    const directives = htaccessInForce(readDirectives(text, file).directives, configuration?.modules);
-    const isRead = override.classes.size > 0 || override.list.size > 0;
-    htaccess.push({ file, directives, override, isRead });
-    if (!isRead) continue;
-    const allowed = directives.filter((one) => canOverride(one, override) !== "forbidden");
-    layers.push({ directives: allowed, scope: "htaccess", override });
+    const file = htaccessAt(level, override, configuration);
+    if (file !== undefined) htaccess.push(file);
+    if (file?.isRead === true) layers.push(layerOf(file));
   }
-  for (const section of sections.filter((one) => matchesByExpression(one, folder))) {
+  for (const section of sections.filter((one) => matchesByExpression(one, place?.path ?? folder))) {
     layers.push({ directives: section.children ?? [], scope: "folder", override });
   }
-  // What stands outside of sections comes before all of them.
-  const outside = (place?.scopes ?? []).map((directives): Layer => ({
-    directives,
-    scope: "server",
-    override: nothing,
-  }));
-  return { folder, layers: [...outside, ...layers], htaccess, place, configuration };
+  return { folder, layers, htaccess, place, configuration };
 }

@@ -5,7 +5,7 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import type { Account } from "../server/httpd/account.ts";
 import { groupIdOf, lookUp } from "../server/httpd/account.ts";
-import { accountOf, bits, linkStatusOf, realPathOf, statusOf, textOf } from "./access.ts";
+import { accountOf, linkStatusOf, realPathOf, statusOf, textOf } from "./access.ts";
 import type { FileSetup } from "./file-setup.ts";
 import { fileSetup } from "./file-setup.ts";
 import type { FindApacheOptions, FoundApache } from "./find-apache.ts";
@@ -84,15 +84,8 @@ function apacheAccount(apache: FoundApache | undefined): Account | undefined {
 }
 
 function kindOf(handler: string | undefined): ProgramFile["kind"] {
-  switch (handler) {
-    case "cgi-script":
-    case "application/x-httpd-cgi":
-      return "cgi";
-    case "fcgid-script":
-      return "fcgid";
-    default:
-      return undefined;
-  }
+  if (handler === "cgi-script" || handler === "application/x-httpd-cgi") return "cgi";
+  return handler === "fcgid-script" ? "fcgid" : undefined;
 }
 
 const programExtensions = new Set([".cgi", ".fcgi", ".pl"]);
@@ -145,34 +138,36 @@ function choose(apaches: readonly FoundApache[], folder: string): Choice | undef
   return all.sort((one, other) => weight(other) - weight(one))[0];
 }
 
-async function pathOf(apache: FoundApache | undefined, suexec: Suexec | undefined): Promise<string> {
-  if (suexec !== undefined) return suexec.safePath;
-  return apache?.source.variables["PATH"] ?? usualPath;
+/** The folder, and the one file of it that was named. Throws ConfigError when there is none. */
+function folderOf(target: string): { readonly folder: string; readonly only: string | undefined } {
+  const asked = resolve(target);
+  const status = statusOf(asked);
+  if (status === undefined) throw new ConfigError([`${asked}: there is no such folder, or this user may not see it`]);
+  if (status.isDirectory()) return { folder: realPathOf(asked), only: undefined };
+  return { folder: realPathOf(dirname(asked)), only: basename(asked) };
+}
+
+function accountNamed(user: string | undefined): Account | undefined {
+  const account = user === undefined ? undefined : lookUp(user);
+  if (user !== undefined && account === undefined)
+    throw new ConfigError([`--apache-user ${user}: there is no such user`]);
+  return account;
 }
 
 /** Throws ConfigError when there is no such folder or user. */
 export async function findSubject(target: string, options: SubjectOptions): Promise<Subject> {
-  const asked = resolve(target);
-  const status = statusOf(asked);
-  if (status === undefined) {
-    throw new ConfigError([`${asked}: there is no such folder, or user ${process.getuid?.() ?? ""} may not see it`]);
-  }
-  const folder = realPathOf(status.isDirectory() ? asked : dirname(asked));
-  const only = status.isDirectory() ? undefined : basename(asked);
+  const { folder, only } = folderOf(target);
+  const named = accountNamed(options.apacheUser);
   const { found, problem } = await findApaches(options);
-  const choice = choose(found, folder);
-  const setup = folderSetup({ folder, place: choice?.place, configuration: choice?.apache.configuration });
-  const named = options.apacheUser === undefined ? undefined : lookUp(options.apacheUser);
-  if (options.apacheUser !== undefined && named === undefined) {
-    throw new ConfigError([`--apache-user ${options.apacheUser}: there is no such user`]);
-  }
-  const account = named ?? apacheAccount(choice?.apache);
-  const identity = choice === undefined ? undefined : serverSetting(choice.place.scopes, "SuexecUserGroup");
-  const suexec = await findSuexec(choice?.apache, identity, account);
+  const { apache, place } = choose(found, folder) ?? {};
+  const setup = folderSetup({ folder, place, configuration: apache?.configuration });
+  const account = named ?? apacheAccount(apache);
+  const identity = place === undefined ? undefined : serverSetting(place.scopes, "SuexecUserGroup");
+  const suexec = await findSuexec(apache, identity, account);
   const names = namesOf(folder);
   return {
     folder,
-    apache: choice?.apache,
+    apache,
     apaches: found,
     apacheProblem: problem,
     setup,
@@ -180,7 +175,7 @@ export async function findSubject(target: string, options: SubjectOptions): Prom
     account,
     suexec,
     runner: suexec?.account ?? account,
-    path: await pathOf(choice?.apache, suexec),
+    path: suexec?.safePath ?? apache?.source.variables["PATH"] ?? usualPath,
     names,
     programs: findPrograms(setup, names, only),
   };
@@ -191,8 +186,7 @@ export function severityOf({ apache }: Pick<Subject, "apache">): "error" | "warn
   return apache === undefined ? "warning" : "error";
 }
 
-export const readAndRun = bits.read | bits.run;
-
+/** What `--version` of a program prints; undefined when it fails. */
 export async function versionOf(program: string, account: Account | undefined): Promise<string | undefined> {
   const { code, stdout } = await run(program, ["--version"], { account });
   return code === 0 ? stdout.trim() : undefined;

@@ -20,7 +20,6 @@ export interface Suexec {
   readonly minUid: number;
   readonly minGid: number;
   readonly safePath: string;
-  readonly log: string | undefined;
   readonly by: ReadDirective;
 }
 
@@ -37,34 +36,38 @@ function configuredRoot(text: string, apacheUser: string | undefined): string | 
     ?.trim();
 }
 
-/** undefined: suEXEC does not run the folder's programs, or nobody can tell. */
-export async function findSuexec(
-  apache: FoundApache | undefined,
-  identity: ReadDirective | undefined,
-  apacheAccount: Account | undefined,
-): Promise<Suexec | undefined> {
-  if (apache?.program === undefined || identity === undefined || !apache.configuration.modules.has("suexec"))
-    return undefined;
-  const [user = "", group = ""] = identity.args;
-  const account = lookUp(user.replace(/^#/, ""));
+/** Its program, when Apache can use it. */
+async function usableProgram(apache: FoundApache): Promise<string | undefined> {
+  if (apache.program === undefined || !apache.configuration.modules.has("suexec")) return undefined;
   const { stdout } = await run(apache.program, ["-V"]);
   const program = valueIn(stdout, "SUEXEC_BIN");
   const status = program === undefined ? undefined : statusOf(program);
-  const isUsable = status !== undefined && status.uid === 0 && (status.mode & 0o4000) !== 0;
-  if (account === undefined || program === undefined || !isUsable) return undefined;
+  return status !== undefined && status.uid === 0 && (status.mode & 0o4000) !== 0 ? program : undefined;
+}
+
+/** undefined: suEXEC does not run the folder's programs, or nobody can tell. */
+export async function findSuexec(
+  apache: FoundApache | undefined,
+  by: ReadDirective | undefined,
+  apacheAccount: Account | undefined,
+): Promise<Suexec | undefined> {
+  if (apache === undefined || by === undefined) return undefined;
+  const [user = "", group = ""] = by.args;
+  const account = lookUp(user.replace(/^#/, ""));
+  const program = await usableProgram(apache);
+  if (account === undefined || program === undefined) return undefined;
   // It tells its settings to root and to Apache's user only, on stderr.
   const said = await run(program, ["-V"]);
   const text = said.stdout + said.stderr;
-  const root = valueIn(text, "AP_DOC_ROOT") ?? configuredRoot(text, apacheAccount?.user);
+  const least = (name: string): number => Number(valueIn(text, name) ?? 100);
   return {
     account,
     gid: groupIdOf(group.replace(/^#/, "")) ?? account.gid,
-    documentRoot: root,
-    minUid: Number(valueIn(text, "AP_UID_MIN") ?? 100),
-    minGid: Number(valueIn(text, "AP_GID_MIN") ?? 100),
+    documentRoot: valueIn(text, "AP_DOC_ROOT") ?? configuredRoot(text, apacheAccount?.user),
+    minUid: least("AP_UID_MIN"),
+    minGid: least("AP_GID_MIN"),
     safePath: valueIn(text, "AP_SAFE_PATH") ?? "/usr/local/bin:/usr/bin:/bin",
-    log: valueIn(text, "AP_LOG_EXEC"),
-    by: identity,
+    by,
   };
 }
 

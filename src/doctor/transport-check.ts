@@ -95,7 +95,7 @@ function proxyFindings(way: Way, subject: Subject): Finding[] {
   const workers = setup.place.scopes
     .flat()
     .filter(({ name }) => /^(?:proxy|proxypass|proxypassmatch|proxyset)$/i.test(name));
-  const words = workers.flatMap(({ args, children }) => [...args, ...(children ?? []).flatMap((child) => child.args)]);
+  const words = workers.flatMap(({ args, children = [] }) => args.concat(children.flatMap((child) => child.args)));
   if (words.some((word) => /^flushpackets=(?:on|auto)$/i.test(word))) return [];
   const message = "the proxy collects what the daemon sends (flushpackets is off): no server-sent events, no progress";
   return [

@@ -185,7 +185,12 @@ async function leaks(url: URL, names: readonly string[], other: Reply | undefine
     if ("problem" in reply || reply.status !== 200 || isHtml(reply) || !looks.test(reply.body)) continue;
     if (other !== undefined && other.status === 200 && other.body === reply.body) continue;
     // An application may well answer such a path with something of its own.
-    if (/\.[cm]?[jt]s$|\.f?cgi$/.test(name) && !looksLikeSource(reply) && !/^#!/.test(reply.body) && !known.has(name))
+    if (
+      /\.[cm]?[jt]s$|\.f?cgi$/.test(name) &&
+      !looksLikeSource(reply) &&
+      !reply.body.startsWith("#!") &&
+      !known.has(name)
+    )
       continue;
     const message = `visitors can fetch ${basename(name)} (200, ${reply.body.length} bytes)`;
     found.push({

@@ -40,42 +40,54 @@ export function shellWords(text: string, variables: Readonly<Record<string, stri
 
 const assignment = /^([A-Za-z_]\w*)=(.*)$/s;
 
+function isOldPath(word: string): boolean {
+  return /^\$\{?PATH\}?$/.test(word);
+}
+
+function pathOf(value: string): Wrapper["path"] {
+  const folders = value.split(":");
+  return { folders: folders.filter((one) => !isOldPath(one)), keepsOld: folders.some(isOldPath) };
+}
+
+function isPrinting([first]: readonly string[], line: string): boolean {
+  return (first === "echo" || first === "printf") && !/>&?\s*(?:2|\/dev\/)/.test(line);
+}
+
+function isCommand(first: string): boolean {
+  return first === "exec" || first.startsWith("/") || first === "node" || first.startsWith("tsgi");
+}
+
 export function readWrapper(text: string): Wrapper {
   const variables: Record<string, string> = {};
-  let path = { folders: [] as string[], keepsOld: true };
-  let folder: string | undefined;
-  let printingLine: number | undefined;
-  let carriageReturnLine: number | undefined;
+  const lines = text.split("\n");
+  const found = {
+    path: pathOf("$PATH"),
+    folder: undefined as string | undefined,
+    printingLine: undefined as number | undefined,
+  };
+  const withoutAssignments = (words: readonly string[]): readonly string[] => {
+    const [, name, value = ""] = assignment.exec(words[0] ?? "") ?? [];
+    if (name === undefined) return words;
+    if (name === "PATH") found.path = pathOf(value);
+    else variables[name] = value;
+    return withoutAssignments(words.slice(1));
+  };
+  const carriageReturn = lines.findIndex((line) => line.endsWith("\r"));
   let command: readonly string[] = [];
   let commandLine = 0;
-  const assign = (name: string, value: string): void => {
-    if (name !== "PATH") {
-      variables[name] = value;
-      return;
-    }
-    const folders = value.split(":");
-    const isOld = (one: string): boolean => /^\$\{?PATH\}?$/.test(one);
-    path = { folders: folders.filter((one) => !isOld(one)), keepsOld: folders.some(isOld) };
-  };
-  for (const [index, raw] of text.split("\n").entries()) {
-    if (raw.endsWith("\r")) carriageReturnLine ??= index + 1;
+  for (const [index, raw] of lines.entries()) {
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
-    let words = shellWords(line, variables);
-    if (words[0] === "export") words = words.slice(1);
-    while (assignment.test(words[0] ?? "")) {
-      const [, name = "", value = ""] = assignment.exec(words[0] ?? "") ?? [];
-      assign(name, value);
-      words = words.slice(1);
-    }
-    const [first = "", second = ""] = words;
-    if (first === "cd") folder = second;
-    if ((first === "echo" || first === "printf") && !/>&?\s*(?:2|\/dev\/)/.test(line)) printingLine ??= index + 1;
-    const isCommand = first === "exec" || first.startsWith("/") || first === "node" || first.startsWith("tsgi");
-    if (!isCommand) continue;
+    const all = shellWords(line, variables);
+    const words = withoutAssignments(all[0] === "export" ? all.slice(1) : all);
+    const [first = "", second] = words;
+    if (first === "cd") found.folder = second;
+    if (isPrinting(words, line)) found.printingLine ??= index + 1;
+    if (!isCommand(first)) continue;
     command = first === "exec" ? words.slice(1) : words;
     commandLine = index + 1;
     break;
   }
-  return { command, path, variables, folder, printingLine, carriageReturnLine, commandLine };
+  const carriageReturnLine = carriageReturn === -1 ? undefined : carriageReturn + 1;
+  return { command, ...found, variables, carriageReturnLine, commandLine };
 }
