@@ -61,16 +61,24 @@ function rest(mapping: Mapping, folder: string): string | undefined {
   return pathBelow(mapping.base, folder) ?? pathBelow(realPathOf(mapping.base), realPathOf(folder));
 }
 
-/** The places of a folder; of several with the same virtual host the longest one. Empty: this server does not serve it. */
+/** A virtual host has the aliases of the main server too, and its folder unless it names one. */
+function inherited(main: readonly Mapping[], own: readonly Mapping[]): Mapping[] {
+  const hasRoot = own.some(({ url, isScriptAlias }) => url === "" && !isScriptAlias);
+  return [...own, ...main.filter(({ directive }) => !hasRoot || directive.name.toLowerCase() !== "documentroot")];
+}
+
+/** The places of a folder, in each virtual host the longest way; first those of virtual hosts, which come before the main server. */
 export function servedPlaces({ directives, root }: Configuration, folder: string): ServedPlace[] {
   const main = directives.filter((one) => one.name.toLowerCase() !== "virtualhost");
-  const hosts = named(directives, "VirtualHost").map((host) => [main, host.children ?? []]);
-  const chains = [[main], ...hosts];
-  return chains.flatMap((scopes) => {
-    const own = mappings(scopes.at(-1) ?? [], root);
-    const candidates = own.flatMap((mapping) => {
+  const general = mappings(main, root);
+  const hosts = named(directives, "VirtualHost").map(({ children = [] }) => ({
+    scopes: [main, children],
+    all: inherited(general, mappings(children, root)),
+  }));
+  return [...hosts, { scopes: [main], all: general }].flatMap(({ scopes, all }) => {
+    const candidates = all.flatMap((mapping) => {
       const path = rest(mapping, folder);
-      return path === undefined ? [] : [{ ...mapping, path: mapping.base + path, urlPath: mapping.url + path }];
+      return path === undefined ? [] : { ...mapping, path: mapping.base + path, urlPath: mapping.url + path };
     });
     const [best] = candidates.sort((one, other) => other.base.length - one.base.length);
     return best === undefined ? [] : [{ ...best, scopes }];

@@ -89,5 +89,7 @@ export function readWrapper(text: string): Wrapper {
     break;
   }
   const carriageReturnLine = carriageReturn === -1 ? undefined : carriageReturn + 1;
+  // A script that runs nothing else is the program itself, and prints its headers.
+  if (command.length === 0) found.printingLine = undefined;
   return { command, ...found, variables, carriageReturnLine, commandLine };
 }
