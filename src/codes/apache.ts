@@ -42,6 +42,7 @@ const startPages: readonly CodePage[] = [
   },
   {
     codes: ["AH01262", "AH02809"],
+    pattern: /does not have ExecCGI enabled/,
     title: "Options ExecCGI is off in this directory",
     meaning: "CGI is not switched on for the folder. The visitor sees a 403.",
     causes: ["Options +ExecCGI is missing, or .htaccess may not set it"],
