@@ -1,10 +1,10 @@
 // `tsgi doctor`: why an application does not work behind Apache, one line for each cause with its remedy.
 
 import type { Command } from "commander";
-import { examine } from "../doctor/doctor.ts";
+import { examine, programFolders } from "../doctor/doctor.ts";
 import { errorLogFindings } from "../doctor/error-log.ts";
 import type { Finding } from "../doctor/finding.ts";
-import { findingLine, isTrouble } from "../doctor/finding.ts";
+import { findingLine, isTrouble, withoutRepeats } from "../doctor/finding.ts";
 import { probeFindings } from "../doctor/probe-check.ts";
 import { findSubject } from "../doctor/subject.ts";
 import { urlFindings } from "../doctor/url-check.ts";
@@ -39,7 +39,11 @@ async function folderFindings(
 ): Promise<{ findings: Finding[]; names: readonly string[] }> {
   const { httpd, apacheConfig: configFile, apacheUser, load: isLoading } = options;
   const subject = await findSubject(folder, { httpd, configFile, apacheUser });
-  return { findings: await examine(subject, { isLoading }), names: subject.names };
+  const findings = await examine(subject, { isLoading });
+  for (const inner of programFolders(subject)) {
+    findings.push(...(await examine(await findSubject(inner, { httpd, configFile, apacheUser }), { isLoading })));
+  }
+  return { findings: withoutRepeats(findings), names: subject.names };
 }
 
 /** What is to be looked at: without any word, this folder. */

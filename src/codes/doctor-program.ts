@@ -116,6 +116,13 @@ export const doctorProgramPages: readonly CodePage[] = [
     remedies: ["print to stderr: echo ... >&2"],
   },
   {
+    codes: ["TSGI3515"],
+    title: "the wrapper changes to a folder that is not there",
+    meaning: "The shell goes on in the wrong folder, or ends. The visitor sees a 500.",
+    causes: ["a path of another machine", "the application was moved"],
+    remedies: ["put the application's folder behind cd"],
+  },
+  {
     codes: ["TSGI3520"],
     title: "a folder does not let a user in",
     meaning: "Whoever opens a file needs x on every folder above it. Apache answers 403, or 500 for a program.",

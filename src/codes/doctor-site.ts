@@ -198,6 +198,13 @@ export const doctorSitePages: readonly CodePage[] = [
     remedies: ["switch it off; NODE_ENV=production"],
   },
   {
+    codes: ["TSGI3578"],
+    title: ".htaccess has another name",
+    meaning: "Apache reads a file of the name .htaccess and no other.",
+    causes: ["Windows hides the ending .txt, and does not like names that begin with a dot"],
+    remedies: ["rename it to .htaccess after the upload"],
+  },
+  {
     codes: ["TSGI3577"],
     title: "whom programs run as",
     meaning: "On a host with suEXEC that is the owner of the folder, elsewhere Apache's own user.",

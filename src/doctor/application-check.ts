@@ -5,7 +5,7 @@ import { chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { programsDir } from "../server/httpd/programs.ts";
-import { accountOf, linkStatusOf, statusOf, textOf } from "./access.ts";
+import { accountOf, bits, linkStatusOf, obstacleTo, statusOf, textOf } from "./access.ts";
 import type { Finding } from "./finding.ts";
 import { oneLine } from "./finding.ts";
 import type { Ran } from "./run.ts";
@@ -22,6 +22,11 @@ interface Cause {
 
 /** Nearest cause first; the code that the loader itself gives is used where none of them matches. */
 const causes: readonly Cause[] = [
+  {
+    code: "TSGI3521",
+    pattern: /EACCES|permission denied/i,
+    remedy: () => "let the user that programs run as read every file of it, node_modules too: chmod -R o+rX FOLDER",
+  },
   {
     code: "TSGI3572",
     pattern: /tsconfig[^:\s]*\.json|Cannot find (?:base config|tsconfig)/i,
@@ -98,6 +103,8 @@ export async function loadFindings(
       },
     ];
   }
+  // That it cannot be read has been said of its program.
+  if (runner !== undefined && obstacleTo(reference.replace(/#[^/]*$/, ""), runner, bits.read) !== undefined) return [];
   const cache = await mkdtemp(join(tmpdir(), "tsgi-doctor-"));
   try {
     if (isRoot && account !== undefined) await chown(cache, account.uid, account.gid);

@@ -25,21 +25,34 @@ export function backendAddress(url: string): Address | undefined {
   return host === undefined ? undefined : { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
 }
 
-function backendsOf({ own, setup, programs }: Subject): Backend[] {
-  const handlers = [own.handler, ...programs.map((program) => program.setup.handler)];
-  const byHandler = handlers.flatMap((said): Backend[] =>
-    said?.value.startsWith("proxy:") === true ? [{ url: said.value.slice("proxy:".length), by: said.by }] : [],
-  );
-  const { scopes = [], urlPath = "" } = setup.place ?? {};
-  const passes = scopes.flat().flatMap((one) => (/^location$/i.test(one.name) ? (one.children ?? []) : one));
-  const byPass = named(passes, "ProxyPass").flatMap((by): Backend[] => {
-    const [path = "", url = ""] = by.args;
-    return `${urlPath}/`.startsWith(path) || path.startsWith(`${urlPath}/`) ? [{ url, by }] : [];
+function handlerBackend(value: string | undefined, by: ReadDirective | undefined): Backend[] {
+  return value?.startsWith("proxy:") === true ? [{ url: value.slice("proxy:".length), by }] : [];
+}
+
+/** Every backend that a configuration speaks of, in whatever section. */
+function allBackends(directives: readonly ReadDirective[]): Backend[] {
+  return directives.flatMap((one): Backend[] => {
+    if (one.children !== undefined) return allBackends(one.children);
+    if (/^sethandler$/i.test(one.name)) return handlerBackend(one.args[0], one);
+    return /^proxypass$/i.test(one.name) ? [{ url: one.args.find((arg) => /:\/\//.test(arg)) ?? "", by: one }] : [];
   });
+}
+
+function backendsOf({ own, setup, programs, elsewhere }: Subject): Backend[] {
+  const handlers = [own.handler, ...programs.map((program) => program.setup.handler)];
+  const byHandler = handlers.flatMap((said) => handlerBackend(said?.value, said?.by));
+  const { scopes = [], urlPath = "" } = setup.place ?? {};
+  const isOnTheWay = ({ args: [path = ""] }: ReadDirective): boolean =>
+    `${urlPath}/`.startsWith(path) || path.startsWith(`${urlPath}/`);
+  const inLocations = named(scopes.flat(), "Location").filter(isOnTheWay);
+  const byPass = allBackends(named(scopes.flat(), "ProxyPass").filter(isOnTheWay));
+  const byLocation = allBackends(inLocations.flatMap(({ children = [] }) => children));
   const seen = new Set<string>();
-  return [...byHandler, ...byPass].filter(
-    ({ url }) => (seen.has(url) ? false : seen.add(url)) && backendAddress(url) !== undefined,
-  );
+  return [...byHandler, ...byPass, ...byLocation, ...allBackends(elsewhere)].filter(({ url }) => {
+    const isNew = backendAddress(url) !== undefined && !seen.has(url);
+    seen.add(url);
+    return isNew;
+  });
 }
 
 /** FCGI_GET_VALUES: what every application server has to answer, without a request. */

@@ -1,5 +1,6 @@
 // The examination of a folder: every check, in the order in which Apache would come upon the trouble.
 
+import { dirname, join } from "node:path";
 import { statusOf } from "./access.ts";
 import { loadFindings, usualApplication } from "./application-check.ts";
 import { daemonFindings } from "./backend-check.ts";
@@ -12,6 +13,7 @@ import { machineFindings } from "./limits-check.ts";
 import { placeFindings } from "./place-check.ts";
 import type { CheckedProgram } from "./program-check.ts";
 import { checkProgram } from "./program-check.ts";
+import { followRules } from "./rewrite.ts";
 import { serverFindings } from "./server-check.ts";
 import type { Subject } from "./subject.ts";
 import { transportFindings } from "./transport-check.ts";
@@ -79,4 +81,13 @@ export async function examine(subject: Subject, options: ExamineOptions): Promis
   });
   const all = parts.flatMap(([name, findings]) => (findings.some(isTrouble) ? findings : findings.concat(fine(name))));
   return withoutRepeats(all);
+}
+
+/** Folders inside of it that its programs lie in: cgi-bin, and where the rules of mod_rewrite lead. */
+export function programFolders({ folder, own, setup, names }: Subject): string[] {
+  const usual = ["cgi-bin", "fcgi-bin"].filter((name) => names.includes(name)).map((name) => join(folder, name));
+  const outcome = followRules(own.rewrite, { folder, urlPath: setup.place?.urlPath ?? "", path: "tsgi-doctor-page" });
+  const led = outcome.kind === "rewritten" && outcome.file !== undefined ? [dirname(outcome.file)] : [];
+  const inner = [...usual, ...led].filter((one) => one !== folder && statusOf(one)?.isDirectory() === true);
+  return [...new Set(inner)];
 }

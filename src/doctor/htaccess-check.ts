@@ -270,6 +270,15 @@ async function fileFindings(file: HtaccessFile, subject: Subject): Promise<Findi
   return [...readableFindings(file.file, subject), ...certain, ...asked, ...actionFindings(file.directives)];
 }
 
+/** What Windows and some programs for uploads make of the name. */
+function misnamed({ folder, names }: Subject): Finding[] {
+  const found = names.find((name) => /^[._]?htaccess(?:\.txt)?$/i.test(name) && name !== ".htaccess");
+  if (found === undefined || names.includes(".htaccess")) return [];
+  const place = join(folder, found);
+  const message = "Apache does not read it: its name has to be .htaccess";
+  return [{ code: "TSGI3578", severity: "error", place, message, remedy: `mv ${place} ${join(folder, ".htaccess")}` }];
+}
+
 export async function htaccessFindings(subject: Subject): Promise<Finding[]> {
   const all = await Promise.all(subject.setup.htaccess.map((file) => fileFindings(file, subject)));
   const unreadable = join(subject.folder, ".htaccess");
@@ -281,7 +290,7 @@ export async function htaccessFindings(subject: Subject): Promise<Finding[]> {
     message: "this user may not read it, so it was not looked at",
     remedy: "run this as the owner of the file, or as root",
   };
-  return [...all.flat(), ...(isClosed ? [note] : [])];
+  return [...all.flat(), ...(isClosed ? [note] : []), ...misnamed(subject)];
 }
 
 /** Whether a module is loaded; undefined: nobody knows. */

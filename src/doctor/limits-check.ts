@@ -2,6 +2,7 @@
 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Account } from "../server/httpd/account.ts";
 import { bits, linkStatusOf, modeText, nameOfUser, obstacleTo, statusOf, textOf } from "./access.ts";
 import type { ReadDirective } from "./directive-text.ts";
 import type { Finding } from "./finding.ts";
@@ -138,6 +139,20 @@ export function cacheFindings(folder: string, { runner }: Subject): Finding[] {
   return [];
 }
 
+/** Whether a user has, or can make, a folder for compiled scripts below his home. */
+function hasHomeCache({ uid, user }: Account): boolean {
+  const line = (textOf("/etc/passwd") ?? "").split("\n").find((entry) => entry.startsWith(`${user}:`));
+  const home = line?.split(":")[5];
+  return home !== undefined && statusOf(nearest(join(home, ".cache/tsgi")))?.uid === uid;
+}
+
+/** Where nothing names a folder: below the home, else one of the user's own in the temporary folder. */
+function usualCacheFindings(subject: Subject): Finding[] {
+  const { runner, programs } = subject;
+  if (runner === undefined || programs.length === 0 || hasHomeCache(runner)) return [];
+  return cacheFindings(join(tmpdir(), `tsgi-${runner.uid}`), subject);
+}
+
 export function machineFindings(subject: Subject, cacheDirs: readonly string[]): Finding[] {
   const places = new Set([tmpdir(), subject.folder]);
   const said = subject.setup.layers
@@ -148,6 +163,7 @@ export function machineFindings(subject: Subject, cacheDirs: readonly string[]):
     ...directiveFindings(subject),
     ...processFindings(subject),
     ...[...places].flatMap(roomFindings),
+    ...(cacheDirs.length + said.length === 0 ? usualCacheFindings(subject) : []),
     ...[...cacheDirs, ...said]
       .filter((folder) => folder.startsWith("/"))
       .flatMap((folder) => cacheFindings(join(folder), subject)),

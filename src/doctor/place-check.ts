@@ -48,6 +48,19 @@ function writableFindings({ folder, programs, suexec }: Subject): Finding[] {
 function ownerFindings({ folder, programs, suexec }: Subject): Finding[] {
   const home = linkStatusOf(folder);
   if (home === undefined || suexec !== undefined) return [];
+  const above = linkStatusOf(dirname(folder));
+  if (home.uid === 0 && above !== undefined && above.uid !== 0 && programs.length > 0) {
+    const message = `it belongs to root, and the folder above it to ${nameOfUser(above.uid)}: suEXEC refuses that with 500`;
+    return [
+      {
+        code: "TSGI3523",
+        severity: "warning",
+        place: folder,
+        message,
+        remedy: `chown -R ${above.uid}:${above.gid} ${folder}`,
+      },
+    ];
+  }
   return programs.flatMap(({ file }): Finding[] => {
     const status = linkStatusOf(file);
     if (status === undefined || status.uid === home.uid) return [];

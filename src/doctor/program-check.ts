@@ -92,6 +92,16 @@ function wrapperLineFindings(program: string, wrapper: Wrapper): Finding[] {
       remedy: `sed -i 's/\\r$//' ${program}`,
     });
   }
+  const { folder } = wrapper;
+  if (folder !== undefined && isAbsolute(folder) && statusOf(folder) === undefined && canSee(folder)) {
+    found.push({
+      code: "TSGI3515",
+      severity: "error",
+      place: program,
+      message: `it changes to the folder ${folder}, which is not there`,
+      remedy: "put the application's folder there",
+    });
+  }
   if (wrapper.printingLine !== undefined) {
     const message = "it prints before the program starts: Apache takes that for the first header and answers 500";
     found.push({

@@ -6,6 +6,7 @@ import { ConfigError } from "../errors.ts";
 import type { Account } from "../server/httpd/account.ts";
 import { groupIdOf, lookUp } from "../server/httpd/account.ts";
 import { accountOf, linkStatusOf, realPathOf, statusOf, textOf } from "./access.ts";
+import type { ReadDirective } from "./directive-text.ts";
 import type { FileSetup } from "./file-setup.ts";
 import { fileSetup } from "./file-setup.ts";
 import type { FindApacheOptions, FoundApache } from "./find-apache.ts";
@@ -36,6 +37,8 @@ export interface Subject {
   readonly apaches: readonly FoundApache[];
   /** Why there is no program of Apache, "" when there is one. */
   readonly apacheProblem: string;
+  /** Of the server that was named, when it does not serve the folder: it may still send requests to a daemon. */
+  readonly elsewhere: readonly ReadDirective[];
   readonly setup: FolderSetup;
   /** Of the folder itself. */
   readonly own: FileSetup;
@@ -170,6 +173,8 @@ export async function findSubject(target: string, options: SubjectOptions): Prom
     apache,
     apaches: found,
     apacheProblem: problem,
+    elsewhere:
+      apache === undefined && options.configFile !== undefined ? (found[0]?.configuration.directives ?? []) : [],
     setup,
     own: fileSetup(setup, ""),
     account,

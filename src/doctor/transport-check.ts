@@ -6,7 +6,7 @@ import { basename } from "node:path";
 import type { ReadDirective } from "./directive-text.ts";
 import type { Finding, Severity } from "./finding.ts";
 import { hasModule } from "./htaccess-check.ts";
-import { serverSetting } from "./served.ts";
+import { named, serverSetting } from "./served.ts";
 import type { ProgramFile, Subject } from "./subject.ts";
 
 /** mod_fcgid's default, which it has since 2.3.6. */
@@ -88,6 +88,18 @@ function fcgidFindings(way: Way, subject: Subject): Finding[] {
   return found;
 }
 
+/** Less than a photo: hardly meant. */
+const leastBody = 1024 * 1024;
+
+function bodyFindings({ setup }: Subject): Finding[] {
+  const said = setup.layers.flatMap(({ directives }) => named(directives, "LimitRequestBody")).at(-1);
+  const most = Number(said?.args[0] ?? 0);
+  if (said === undefined || most === 0 || most >= leastBody) return [];
+  const message = `an upload of more than ${most} bytes is answered with 413: LimitRequestBody`;
+  const place = `${said.file}:${said.line}`;
+  return [{ code: "TSGI3544", severity: "warning", place, message, remedy: "LimitRequestBody 104857600" }];
+}
+
 /** A proxy sends what it has when its buffer is full, unless the worker says flushpackets. */
 function proxyFindings(way: Way, subject: Subject): Finding[] {
   const { setup } = subject;
@@ -147,5 +159,5 @@ export function transportFindings(subject: Subject): Finding[] {
         },
       ]
     : [];
-  return [...missing, ...ways.flatMap(authorizationFindings), ...server];
+  return [...missing, ...ways.flatMap(authorizationFindings), ...bodyFindings(subject), ...server];
 }

@@ -45,7 +45,7 @@ function isOldPath(word: string): boolean {
 }
 
 function pathOf(value: string): Wrapper["path"] {
-  const folders = value.split(":");
+  const folders = value.replace(/\$\{PATH:?[-=][^}]*\}/g, "$PATH").split(":");
   return { folders: folders.filter((one) => !isOldPath(one)), keepsOld: folders.some(isOldPath) };
 }
 

@@ -358,6 +358,34 @@ const rows: Row[] = [
   },
   { name: "little memory", break: append(".htaccess", "RLimitMEM 400000000\n"), code: "TSGI3552", says: /381 MiB/ },
   { name: "few processes", break: append(".htaccess", "RLimitNPROC 5\n"), code: "TSGI3553", says: /5 processes/ },
+  {
+    name: "a small limit for uploads",
+    break: append(".htaccess", "LimitRequestBody 1000\n"),
+    code: "TSGI3544",
+    says: /1000 bytes/,
+  },
+  {
+    name: "a folder for compiled scripts of another user",
+    break: async (folder) => {
+      await mkdir(join(folder, "cache"), { mode: 0o700 });
+      await edit("app.cgi", (text) => text.replace(/--cache-dir=[^']*/, `--cache-dir=${folder}/cache`))(folder);
+    },
+    code: "TSGI3555",
+    says: /chown|mode is/,
+  },
+  {
+    name: "a wrapper that changes to a folder that is not there",
+    break: edit("app.cgi", (text) => text.replace("exec ", "cd /nonexistent || exit 1\nexec ")),
+    code: "TSGI3515",
+    says: /\/nonexistent/,
+    status: 500,
+  },
+  {
+    name: "an .htaccess with the name that Windows gives it",
+    break: (folder) => rename(join(folder, ".htaccess"), join(folder, "htaccess.txt")),
+    code: "TSGI3578",
+    says: /mv .*htaccess\.txt/,
+  },
   // What visitors could fetch.
   {
     name: "secrets in the folder",
@@ -616,6 +644,48 @@ describe("a folder that is broken", () => {
     const { status } = await apache.request(`/${nameOf(row)}/${row.path ?? "some/page"}`);
     expect(String(status)).toMatch(new RegExp(row.status instanceof RegExp ? row.status : `^${row.status}$`));
   });
+});
+
+// A copy of the server's configuration that is different, which no server has to run with.
+test.each([
+  ["mod_cgid is not loaded", /^LoadModule cgid_module.*\n/m, "", "cgi", "TSGI3538 error"],
+  ["mod_fcgid is not loaded", /^LoadModule fcgid_module.*\n|^Fcgid.*\n/gm, "", "fcgid", "TSGI3538 error"],
+  ["mod_proxy_fcgi is not loaded", /^LoadModule proxy_fcgi_module.*\n/m, "", "proxy", "TSGI3538 error"],
+  ["mod_rewrite is not loaded", /^LoadModule rewrite_module.*\n/m, "", "cgi", "TSGI3538 error"],
+  [
+    "a host for PHP only",
+    /^LoadModule (?:cgid|fcgid|proxy_fcgi)_module.*\n|^(?:Fcgid|ScriptSock).*\n/gm,
+    "",
+    "cgi",
+    "TSGI3539 error",
+  ],
+  ["a mistake in the server's configuration", /^ServerName/m, "ServerNam", "cgi", "TSGI3530 error"],
+  ["mod_fcgid's limit for uploads", /^FcgidMaxRequestLen.*\n/m, "", "fcgid", "TSGI3544 note"],
+  ["mod_fcgid's buffer", /^FcgidOutputBufferSize.*\n/m, "", "fcgid", "TSGI3545 note"],
+  ["a proxy that does not flush", /^ *ProxySet.*\n/m, "", "proxy", "TSGI3545 note"],
+  ["no encoded slashes", /^AllowEncodedSlashes.*\n/m, "", "cgi", "TSGI3546 note"],
+])("the server: %s", async (_, from, to, kind, wanted) => {
+  const configFile = workspace.path("other.conf");
+  const text = await readFile(join(apache.root, "httpd.conf"), "utf8");
+  await writeFile(configFile, text.replace(from, to));
+  const subject = await findSubject(workspace.path("www", `fine-${kind}`), {
+    httpd: undefined,
+    apacheUser: undefined,
+    configFile,
+  });
+  const findings = await examine(subject, { isLoading: false });
+  expect(findings.map(({ code, severity }) => `${code} ${severity}`)).toContain(wanted);
+});
+
+test("a folder that no configuration serves is looked at as far as that goes", async () => {
+  const folder = await makeFolder("../elsewhere", "cgi");
+  await chmod(join(folder, "app.cgi"), 0o644);
+  const findings = await examine(
+    await findSubject(folder, { httpd: undefined, apacheUser: undefined, configFile: join(apache.root, "httpd.conf") }),
+    { isLoading: false },
+  );
+  expect(findings.filter(isTrouble).map(({ code }) => code)).toEqual(["TSGI3511"]);
+  expect(findings.map(({ code, severity }) => `${code} ${severity}`)).toContain("TSGI3548 note");
 });
 
 test("a file that belongs to another user than its folder is named", async () => {
