@@ -56,6 +56,18 @@ async function applications(
   return found;
 }
 
+/** A closed folder is in the way of everything below it, and what is not run can be fetched: each is said once. */
+function withoutConsequences(findings: readonly Finding[]): Finding[] {
+  const closed = findings.filter(({ code, place }) => code === "TSGI3520" && !/:\d+$/.test(place));
+  const sent = new Set(findings.filter(({ code }) => code === "TSGI3536").map(({ place }) => place));
+  return findings.filter((finding) => {
+    const { code, message, place } = finding;
+    if (code === "TSGI3550" && sent.has(place)) return false;
+    const isAccess = code === "TSGI3508" || code === "TSGI3511" || code === "TSGI3520";
+    return !isAccess || !closed.some((one) => one !== finding && `${message},`.includes(`enter ${one.place},`));
+  });
+}
+
 /** All findings, and an "ok" for each part that has none to worry about. */
 export async function examine(subject: Subject, options: ExamineOptions): Promise<Finding[]> {
   const checked = await programs(subject);
@@ -80,7 +92,7 @@ export async function examine(subject: Subject, options: ExamineOptions): Promis
     remedy: "",
   });
   const all = parts.flatMap(([name, findings]) => (findings.some(isTrouble) ? findings : findings.concat(fine(name))));
-  return withoutRepeats(all);
+  return withoutConsequences(withoutRepeats(all));
 }
 
 /** Folders inside of it that its programs lie in: cgi-bin, and where the rules of mod_rewrite lead. */

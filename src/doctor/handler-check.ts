@@ -27,6 +27,19 @@ function unhandled({ file, setup }: ProgramFile, subject: Subject): Finding[] {
   if (path === "elsewhere") return [];
   const wanted = extensionOf(file) === ".fcgi" ? "fcgid-script" : "cgi-script";
   if (handler === undefined || ownHandlers.test(handler)) {
+    if (isOfNobody(subject)) {
+      const what = "neither an .htaccess nor a server's configuration was seen that has Apache run it";
+      const severity = /\.f?cgi$/.test(file) ? "warning" : "note";
+      return [
+        {
+          code: "TSGI3536",
+          severity,
+          place: file,
+          message: what,
+          remedy: "`tsgi config htaccess-cgi app.ts` prints one",
+        },
+      ];
+    }
     const message = "no handler runs it: visitors get its source as text";
     return [
       {
@@ -43,6 +56,11 @@ function unhandled({ file, setup }: ProgramFile, subject: Subject): Finding[] {
   return [
     { code: "TSGI3537", severity: "error", place: placeOf(setup.handler?.by, file), message, remedy: `use ${wanted}` },
   ];
+}
+
+/** Apache may not even know of the folder. */
+function isOfNobody({ apache, setup }: Subject): boolean {
+  return apache === undefined && setup.htaccess.length === 0;
 }
 
 function isAction(handler: string, { setup }: Subject): boolean {

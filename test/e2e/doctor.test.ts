@@ -1,5 +1,6 @@
 // `tsgi doctor` on folders of a real Apache: each row breaks a folder that works in one way, sees Apache fail because of it, and has the
 // doctor name the cause. The folders that work are asked too: nothing may be found there.
+import { execFileSync } from "node:child_process";
 import { chmod, chown, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
@@ -686,6 +687,30 @@ test("a folder that no configuration serves is looked at as far as that goes", a
   );
   expect(findings.filter(isTrouble).map(({ code }) => code)).toEqual(["TSGI3511"]);
   expect(findings.map(({ code, severity }) => `${code} ${severity}`)).toContain("TSGI3548 note");
+});
+
+test("a disk that is full and runs no programs", async () => {
+  const folder = workspace.path("www", "disk");
+  await mkdir(folder);
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k,mode=0755,noexec", "tsgi-test", folder]);
+  } catch {
+    return; // only root can, and not in every container
+  }
+  try {
+    await makeFolder("disk", "cgi");
+    expect((await apache.request("/disk/x")).status).toBe(500);
+    const found = (await troubles(folder)).join("\n");
+    expect(found).toMatch(/TSGI3512 .*app\.cgi: .*noexec/);
+    expect(found).toMatch(/TSGI3554 .*the disk is full/);
+  } finally {
+    execFileSync("umount", [folder]);
+  }
+});
+
+test("a closed folder is said once, not of every program in it", async () => {
+  const found = await troubles(workspace.path("www", nameOf(rows.find(({ name }) => name === "a closed folder")!)));
+  expect(found).toHaveLength(1);
 });
 
 test("a file that belongs to another user than its folder is named", async () => {

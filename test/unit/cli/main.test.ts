@@ -19,6 +19,7 @@ const commands = [
   "config",
   "check",
   "request",
+  "doctor",
   "explain",
 ];
 
