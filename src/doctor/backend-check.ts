@@ -208,8 +208,3 @@ export async function daemonFindings(subject: Subject): Promise<Finding[]> {
   const all = await Promise.all(backendsOf(subject).map((backend) => backendFindings(backend, subject)));
   return all.flat();
 }
-
-/** Whether requests of the folder go to a daemon. */
-export function hasBackend(subject: Subject): boolean {
-  return backendsOf(subject).length > 0;
-}

@@ -22,7 +22,7 @@ export interface ReadText {
 }
 
 /** The words of a line, without their quotes. */
-export function wordsOf(text: string): string[] {
+function wordsOf(text: string): string[] {
   const pattern = /"((?:[^"\\]|\\.)*)"?|'((?:[^'\\]|\\.)*)'?|(\S+)/g;
   return [...text.matchAll(pattern)].map(([, double, single, plain]) => {
     const quoted = double ?? single;

@@ -1,6 +1,7 @@
 // Whether Apache runs the folder's programs: handler, ExecCGI, modules, who may visit, and what the rules of mod_rewrite do.
 
 import { basename, join } from "node:path";
+import { textOf } from "./access.ts";
 import type { ReadDirective } from "./directive-text.ts";
 import type { Finding } from "./finding.ts";
 import { fileSetup } from "./file-setup.ts";
@@ -24,7 +25,9 @@ function extensionOf(file: string): string {
 function unhandled({ file, setup }: ProgramFile, subject: Subject): Finding[] {
   const handler = setup.handler?.value;
   const path = outcomePath(basename(file), subject);
-  if (path === "elsewhere") return [];
+  // What an .htaccess says that this user may not read is not known.
+  const isUnread = subject.names.includes(".htaccess") && textOf(join(subject.folder, ".htaccess")) === undefined;
+  if (path === "elsewhere" || isUnread) return [];
   const wanted = extensionOf(file) === ".fcgi" ? "fcgid-script" : "cgi-script";
   if (handler === undefined || ownHandlers.test(handler)) {
     if (isOfNobody(subject)) {

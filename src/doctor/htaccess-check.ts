@@ -290,7 +290,7 @@ export async function htaccessFindings(subject: Subject): Promise<Finding[]> {
     message: "this user may not read it, so it was not looked at",
     remedy: "run this as the owner of the file, or as root",
   };
-  return [...all.flat(), ...(isClosed ? [note] : []), ...misnamed(subject)];
+  return [...all.flat(), ...(isClosed ? [...readableFindings(unreadable, subject), note] : []), ...misnamed(subject)];
 }
 
 /** Whether a module is loaded; undefined: nobody knows. */

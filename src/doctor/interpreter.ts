@@ -143,7 +143,7 @@ export async function nodeFindings(node: string, place: string, { runner }: Cont
 }
 
 /** The first program of a name on a PATH. */
-export function onPath(name: string, path: string): string | undefined {
+function onPath(name: string, path: string): string | undefined {
   const folders = path.split(":").filter((folder) => folder.startsWith("/"));
   return folders.map((folder) => join(folder, name)).find((file) => ((statusOf(file)?.mode ?? 0) & 0o111) !== 0);
 }
@@ -192,7 +192,11 @@ export async function interpreterFindings(file: string, first: FirstLine, contex
   const place = `${file}:1`;
   const { interpreter } = first;
   const status = statusOf(interpreter);
-  if (status === undefined) return [missingFinding(place, interpreter)];
+  if (status === undefined) {
+    // A folder that is closed to us may be so to the program's user.
+    const closed = canSee(interpreter) ? [] : runnableFindings(interpreter, place, context);
+    return closed.length > 0 ? closed : [missingFinding(place, interpreter)];
+  }
   if (!status.isFile()) {
     const message = `${interpreter} is a folder`;
     return [{ code: "TSGI3507", severity: "error", place, message, remedy: "name a program in it" }];

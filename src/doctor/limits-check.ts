@@ -104,7 +104,7 @@ function nearest(path: string): string {
 }
 
 /** The folder for compiled scripts that a wrapper or a directive names. */
-export function cacheFindings(folder: string, { runner }: Subject): Finding[] {
+function cacheFindings(folder: string, { runner }: Subject): Finding[] {
   const status = linkStatusOf(folder);
   const rooms = roomFindings(nearest(folder));
   if (runner === undefined || rooms.length > 0) return rooms;

@@ -95,7 +95,7 @@ const programExtensions = new Set([".cgi", ".fcgi", ".pl"]);
 const usualNames = /^(?:app|index|main|server|dispatch|application)\.[cm]?[jt]sx?$/;
 
 /** Whether somebody means this file to be run, judged by the file alone. */
-export function looksLikeProgram(file: string): boolean {
+function looksLikeProgram(file: string): boolean {
   if (programExtensions.has(extname(file))) return true;
   const text = textOf(file)?.slice(0, 4096) ?? "";
   return /^[^\n]{0,8}#!.*(?:node|tsgi)/.test(text) || (/^[^\n]{0,8}#!/.test(text) && /tsgi-(?:cgi|fcgid)/.test(text));

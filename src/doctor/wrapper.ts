@@ -18,7 +18,7 @@ export interface Wrapper {
 }
 
 /** The words of a simple shell command; variables that are known are filled in. */
-export function shellWords(text: string, variables: Readonly<Record<string, string>>): string[] {
+function shellWords(text: string, variables: Readonly<Record<string, string>>): string[] {
   const words: string[] = [];
   let word: string | undefined;
   const filled = (part: string): string =>
