@@ -9,7 +9,7 @@ import { accountOf, bits, linkStatusOf, obstacleTo, statusOf, textOf } from "./a
 import type { Finding } from "./finding.ts";
 import { oneLine } from "./finding.ts";
 import type { Ran } from "./run.ts";
-import { run } from "./run.ts";
+import { mayRun, run } from "./run.ts";
 import type { Subject } from "./subject.ts";
 
 const deadlineMs = 20_000;
@@ -92,7 +92,7 @@ export async function loadFindings(
   const isRoot = process.getuid?.() === 0;
   const owner = linkStatusOf(folder);
   const account = runner ?? (owner === undefined ? undefined : accountOf(owner.uid, owner.gid));
-  if (isRoot && (account === undefined || account.uid === 0)) {
+  if (!mayRun(account)) {
     return [
       {
         code: "TSGI3549",

@@ -1,7 +1,7 @@
 // What the lines of an Apache error log, or of suEXEC's, mean: one finding for each kind, with how often and when it was last.
 // Rules: a log is read from its end, so much and no more; its text is never shown raw, since visitors write into it.
 
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { findPages } from "../codes/find.ts";
 import type { CodePage } from "../codes/page.ts";
 import { ConfigError, messageOf } from "../errors.ts";
@@ -66,13 +66,14 @@ interface Seen {
 function readEnd(file: string): { readonly text: string; readonly isCut: boolean } {
   let descriptor: number;
   try {
+    // Opening a named pipe would wait for a writer.
+    if (!statSync(file).isFile()) throw new ConfigError([`--error-log ${file}: this is no file`]);
     descriptor = openSync(file, "r");
   } catch (error) {
-    throw new ConfigError([`--error-log: ${messageOf(error)}`]);
+    throw error instanceof ConfigError ? error : new ConfigError([`--error-log: ${messageOf(error)}`]);
   }
   try {
     const status = fstatSync(descriptor);
-    if (!status.isFile()) throw new ConfigError([`--error-log ${file}: this is no file`]);
     const start = Math.max(0, status.size - maxBytes);
     const buffer = Buffer.alloc(Math.min(status.size, maxBytes));
     const length = readSync(descriptor, buffer, 0, buffer.length, start);

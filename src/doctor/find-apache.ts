@@ -1,11 +1,13 @@
 // Which Apache serves a folder: the one that is named, those that run, or the system's own.
-// Rules: of several the one whose configuration leads furthest into the folder; nothing is started or changed.
+// Rules: of several the one whose configuration leads furthest into the folder; nothing is started or changed. A configuration may name
+// modules to load: one of another user is never given to a program that runs as us, and as root it is looked at as that user.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { messageOf } from "../errors.ts";
 import { findHttpd } from "../server/httpd/find.ts";
-import { textOf } from "./access.ts";
+import type { Account } from "../server/httpd/account.ts";
+import { accountOf, textOf } from "./access.ts";
 import type { Configuration, ConfigurationSource } from "./configuration.ts";
 import { defaultSource, envvarsBeside, readConfiguration, readEnvvars } from "./configuration.ts";
 import { run } from "./run.ts";
@@ -17,6 +19,8 @@ export interface FoundApache {
   readonly program: string | undefined;
   /** Of the running parent process. */
   readonly pid: number | undefined;
+  /** Whom root has to be to give the configuration to a program: the user whose server it is. undefined: himself. */
+  readonly owner: Account | undefined;
 }
 
 export interface FindApacheOptions {
@@ -26,6 +30,8 @@ export interface FindApacheOptions {
 
 interface RunningApache {
   readonly pid: number;
+  readonly uid: number;
+  readonly owner: Account | undefined;
   readonly program: string;
   readonly args: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
@@ -50,17 +56,22 @@ function runningServers(): RunningApache[] {
   const servers = names.flatMap((name) => {
     const [program = "", ...args] = readZeroSeparated(`/proc/${name}/cmdline`);
     if (!/^(?:apache2|httpd)(?:-\w+)?$/.test(basename(program))) return [];
-    const parent = Number(/^PPid:\s*(\d+)/m.exec(textOf(`/proc/${name}/status`) ?? "")?.[1]);
+    const status = textOf(`/proc/${name}/status`) ?? "";
+    const valueOf = (key: string): number => Number(new RegExp(`^${key}:\\s*(\\d+)`, "m").exec(status)?.[1]);
+    const [parent, uid] = [valueOf("PPid"), valueOf("Uid")];
+    const owner = uid === 0 ? undefined : accountOf(uid, valueOf("Gid"));
     const variables = Object.fromEntries(
       readZeroSeparated(`/proc/${name}/environ`).map((pair): [string, string] => {
         const at = pair.indexOf("=");
         return [pair.slice(0, at), pair.slice(at + 1)];
       }),
     );
-    return [{ pid: Number(name), parent, program, args, variables }];
+    return [{ pid: Number(name), parent, uid, owner, program, args, variables }];
   });
   const pids = new Set(servers.map(({ pid }) => pid));
-  return servers.filter(({ parent }) => !pids.has(parent));
+  const self = process.getuid?.() ?? 0;
+  const isTrusted = ({ uid }: { readonly uid: number }): boolean => self === 0 || uid === 0 || uid === self;
+  return servers.filter((server) => !pids.has(server.parent) && isTrusted(server));
 }
 
 function optionValues(args: readonly string[], option: string): string[] {
@@ -124,20 +135,21 @@ export async function findApaches(
   const isThere = "file" in program;
   const known: Program = isThere ? program : { file: "", builtIn: ["core", "so", "http"], usual: undefined };
   const file = isThere ? program.file : undefined;
-  const read = (source: ConfigurationSource, pid?: number): FoundApache => ({
+  const read = (source: ConfigurationSource, server?: Pick<RunningApache, "pid" | "owner">): FoundApache => ({
     configuration: readConfiguration(source),
     source,
     program: file,
-    pid,
+    pid: server?.pid,
+    owner: server?.owner,
   });
   const problem = isThere ? "" : program.problem;
-  const running = runningServers().map((server) => ({ pid: server.pid, source: sourceOf(server, known) }));
+  const running = runningServers().map((server) => ({ server, source: sourceOf(server, known) }));
   if (options.configFile !== undefined) {
     const wanted = resolve(options.configFile);
     const same = running.find(({ source }) => source?.file === wanted);
-    return { found: [read(same?.source ?? sourceFor(wanted, known), same?.pid)], problem };
+    return { found: [read(same?.source ?? sourceFor(wanted, known), same?.server)], problem };
   }
-  const found = running.flatMap(({ source, pid }) => (source === undefined ? [] : [read(source, pid)]));
+  const found = running.flatMap(({ source, server }) => (source === undefined ? [] : [read(source, server)]));
   if (known.usual !== undefined && found.every(({ source }) => source.file !== known.usual?.file)) {
     found.push(read({ ...sourceFor(known.usual.file, known), root: known.usual.root }));
   }

@@ -192,7 +192,8 @@ async function askApache(
   copy: string,
   subject: Subject,
 ): Promise<{ readonly line: number; readonly text: string } | undefined> {
-  const { apache, account, folder } = subject;
+  const { apache, folder } = subject;
+  const account = apache?.owner ?? subject.account;
   if (apache?.program === undefined) return undefined;
   const dir = await mkdtemp(join(tmpdir(), "tsgi-doctor-"));
   try {

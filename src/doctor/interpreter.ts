@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { bits, canSee, obstacleTo, realPathOf, statusOf } from "./access.ts";
 import type { Finding } from "./finding.ts";
 import { noexecMountOf } from "./mounts.ts";
-import { run } from "./run.ts";
+import { mayRun, run } from "./run.ts";
 import type { FirstLine } from "./shebang.ts";
 import type { Subject } from "./subject.ts";
 import { severityOf, versionOf } from "./subject.ts";
@@ -122,6 +122,7 @@ function isOldNode(version: string): boolean {
 
 /** The version of a node that a program is run by. */
 export async function nodeFindings(node: string, place: string, { runner }: Context): Promise<Finding[]> {
+  if (!mayRun(runner)) return [];
   const version = await versionOf(node, runner);
   if (version === undefined) {
     const message = `${node} --version failed: it does not run on this system`;
@@ -169,7 +170,8 @@ async function envFindings(first: FirstLine, place: string, context: Context): P
     const remedy = `#!/usr/bin/env -S ${first.argument}, or a wrapper`;
     return [{ code: "TSGI3510", severity: "error", place, message, remedy }];
   }
-  if (isSplit && (await run(first.interpreter, ["-S", "true"])).code !== 0) {
+  const account = context.runner;
+  if (isSplit && mayRun(account) && (await run(first.interpreter, ["-S", "true"], { account })).code !== 0) {
     const message = `${first.interpreter} has no option -S on this system`;
     return [
       {

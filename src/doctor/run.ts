@@ -32,6 +32,11 @@ function identity(account: Account | undefined): { uid?: number; gid?: number } 
   return account === undefined || process.getuid?.() !== 0 ? {} : { uid: account.uid, gid: account.gid };
 }
 
+/** What belongs to others, and is not ours to run as root. */
+export function mayRun(account: Account | undefined): boolean {
+  return process.getuid?.() !== 0 || (account !== undefined && account.uid !== 0);
+}
+
 /** Never rejects: what kept it from running is in `stderr`. */
 export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { account, env = { PATH: usualPath, LANG: "C" }, cwd = "/", deadlineMs = 10_000 } = options;

@@ -32,12 +32,13 @@ function unreadFindings({ configuration }: FoundApache): Finding[] {
 }
 
 /** `httpd -t`, with the arguments and variables that the server is started with. */
-async function syntaxFindings({ program, source, configuration }: FoundApache): Promise<Finding[]> {
+async function syntaxFindings({ program, source, configuration, owner }: FoundApache): Promise<Finding[]> {
   if (program === undefined || configuration.unread.length > 0) return [];
   const defines = source.defines.flatMap((name) => ["-D", name]);
   const env = { PATH: usualPath, LANG: "C", ...source.variables };
   const { stderr, stdout, code } = await run(program, ["-t", "-d", source.root, "-f", source.file, ...defines], {
     env,
+    account: owner,
   });
   const [whole, line, file] = /Syntax error on line (\d+) of ([^\s:]+):[^]*/.exec(stderr + stdout) ?? [];
   if (code === 0 || whole === undefined) return [];

@@ -5,7 +5,7 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import type { Account } from "../server/httpd/account.ts";
 import { groupIdOf, lookUp } from "../server/httpd/account.ts";
-import { accountOf, linkStatusOf, realPathOf, statusOf, textOf } from "./access.ts";
+import { linkStatusOf, realPathOf, statusOf, textOf } from "./access.ts";
 import type { ReadDirective } from "./directive-text.ts";
 import type { FileSetup } from "./file-setup.ts";
 import { fileSetup } from "./file-setup.ts";
@@ -64,18 +64,9 @@ function namesOf(folder: string): string[] {
   }
 }
 
-/** Whom a running server has become: the parent's user where that is not root. */
-function runningAccount({ pid }: FoundApache): Account | undefined {
-  const text = pid === undefined ? undefined : textOf(`/proc/${pid}/status`);
-  const uid = Number(/^Uid:\s*(\d+)/m.exec(text ?? "")?.[1] ?? 0);
-  const gid = Number(/^Gid:\s*(\d+)/m.exec(text ?? "")?.[1] ?? 0);
-  return uid === 0 ? undefined : accountOf(uid, gid);
-}
-
 function apacheAccount(apache: FoundApache | undefined): Account | undefined {
+  if (apache?.owner !== undefined) return apache.owner;
   if (apache !== undefined) {
-    const running = runningAccount(apache);
-    if (running !== undefined) return running;
     const { directives } = apache.configuration;
     const user = named(directives, "User").at(-1)?.args[0];
     const group = named(directives, "Group").at(-1)?.args[0];

@@ -51,7 +51,8 @@ export async function findSuexec(
   by: ReadDirective | undefined,
   apacheAccount: Account | undefined,
 ): Promise<Suexec | undefined> {
-  if (apache === undefined || by === undefined) return undefined;
+  // Only a server that root has started can use it.
+  if (apache === undefined || apache.owner !== undefined || by === undefined) return undefined;
   const [user = "", group = ""] = by.args;
   const account = lookUp(user.replace(/^#/, ""));
   const program = await usableProgram(apache);

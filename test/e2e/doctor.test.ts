@@ -1,15 +1,18 @@
 // `tsgi doctor` on folders of a real Apache: each row breaks a folder that works in one way, sees Apache fail because of it, and has the
 // doctor name the cause. The folders that work are asked too: nothing may be found there.
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { examine } from "../../src/doctor/doctor.ts";
 import { isTrouble } from "../../src/doctor/finding.ts";
+import { findApaches } from "../../src/doctor/find-apache.ts";
 import { findSubject } from "../../src/doctor/subject.ts";
 import type { Apache } from "../harness/apache.ts";
-import { apacheAccount } from "../harness/machine.ts";
+import { apacheAccount, findHttpd, freePort, loadModules } from "../harness/machine.ts";
+import { until } from "../harness/until.ts";
 import { Workspace } from "../harness/workspace.ts";
 
 let workspace: Workspace;
@@ -719,4 +722,26 @@ test("a file that belongs to another user than its folder is named", async () =>
   const folder = await makeFolder("owner", "cgi");
   await chown(join(folder, "app.cgi"), account.uid, account.gid);
   expect((await troubles(folder)).join("\n")).toMatch(/TSGI3523 .*belongs to www-data/);
+});
+
+test("a server that another user runs is looked at as that user", async () => {
+  const account = apacheAccount();
+  if (account === undefined) return; // only root can be somebody else
+  const root = await workspace.ownedDir("others");
+  const file = await workspace.write(
+    "others/httpd.conf",
+    `ServerRoot "${root}"\nServerName localhost\nListen 127.0.0.1:${await freePort()}\nDefaultRuntimeDir "${root}"\nPidFile "${root}/httpd.pid"
+ErrorLog "${root}/error.log"\nDocumentRoot "${workspace.path("www")}"\n${loadModules(["mpm_event", "authz_core"])}\n`,
+  );
+  const server = workspace.program("another Apache", [findHttpd().file, "-f", file, "-DFOREGROUND"]);
+  await until("it to run", () => server.end !== undefined || existsSync(join(root, "httpd.pid")));
+  const { found } = await findApaches({ httpd: undefined, configFile: file });
+  expect(found).toMatchObject([{ pid: server.child.pid, owner: { uid: account.uid } }]);
+  const subject = await findSubject(workspace.path("www/fine-cgi"), {
+    httpd: undefined,
+    apacheUser: undefined,
+    configFile: file,
+  });
+  expect(subject.account?.uid).toBe(account.uid);
+  await server.stop();
 });
