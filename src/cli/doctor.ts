@@ -5,7 +5,8 @@ import { examine, programFolders } from "../doctor/doctor.ts";
 import { errorLogFindings } from "../doctor/error-log.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { findingLine, isTrouble, withoutRepeats } from "../doctor/finding.ts";
-import { probeFindings } from "../doctor/probe-check.ts";
+import { askProbe, probeFindings } from "../doctor/probe-check.ts";
+import { probePaths } from "../doctor/probe.ts";
 import { findSubject } from "../doctor/subject.ts";
 import { urlFindings } from "../doctor/url-check.ts";
 import { ConfigError } from "../errors.ts";
@@ -13,6 +14,7 @@ import { ConfigError } from "../errors.ts";
 interface DoctorOptions {
   readonly url?: string;
   readonly probe?: string;
+  readonly probeToken?: string;
   readonly errorLog?: string;
   readonly apacheConfig?: string;
   readonly apacheUser?: string;
@@ -54,13 +56,22 @@ function targets(target: string | undefined, { url, errorLog }: DoctorOptions): 
   return { ...(folder === undefined ? {} : { folder }), ...(url === undefined ? {} : { url: parseUrl(url) }) };
 }
 
+/** What a probe says: one that is put there for a moment, or one that is there. undefined: none was asked for. */
+async function probed(
+  { probe, probeToken: token }: DoctorOptions,
+  url: URL | undefined,
+): Promise<Finding[] | undefined> {
+  if (probe === undefined && token === undefined) return undefined;
+  if (url === undefined) throw new ConfigError(["a probe needs --url with the address of its folder"]);
+  if (probe !== undefined) return await probeFindings(probe, url);
+  return token === undefined ? undefined : await askProbe(url, { token, paths: probePaths("") });
+}
+
 async function collect(target: string | undefined, options: DoctorOptions): Promise<Finding[]> {
   const { folder, url } = targets(target, options);
   const log = options.errorLog === undefined ? [] : errorLogFindings(options.errorLog);
-  if (options.probe !== undefined) {
-    if (url === undefined) throw new ConfigError(["--probe needs --url with the address of the folder"]);
-    return [...(await probeFindings(options.probe, url)), ...log];
-  }
+  const byProbe = await probed(options, url);
+  if (byProbe !== undefined) return [...byProbe, ...log];
   const { findings, names } =
     folder === undefined ? { findings: [], names: [] } : await folderFindings(folder, options);
   const overHttp = url === undefined ? [] : await urlFindings(url, names);
@@ -85,6 +96,7 @@ export function configure(command: Command): void {
     .argument("[target]", "a folder, an application's file, or a URL (default: this folder)")
     .option("--url <url>", "ask this address too, as a visitor does")
     .option("--probe <dir>", "put a program into this folder for a moment, and ask it at --url what reaches it")
+    .option("--probe-token <token>", "ask the probe that lies at the URL, with the token that it was made with")
     .option("--error-log <file>", "say what the lines of Apache's or suEXEC's log mean")
     .option("--apache-config <file>", "Apache's main file (default: of the Apache that runs, else the system's)")
     .option("--apache-user <name>", "whom Apache runs as, where its configuration does not tell")

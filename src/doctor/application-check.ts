@@ -118,8 +118,9 @@ export async function loadFindings(
 
 const usual = /^(?:app|index|main|server|application)\.[cm]?[jt]sx?$/;
 
-/** What a folder without programs may hold as its application. */
-export function usualApplication({ folder, names, programs }: Subject): string | undefined {
+/** The application that was named, or what a folder without programs may hold as its own. */
+export function usualApplication({ folder, names, programs, application }: Subject): string | undefined {
+  if (application !== undefined) return application;
   if (programs.length > 0) return undefined;
   const name = names.find((one) => usual.test(one) && statusOf(join(folder, one))?.isFile() === true);
   if (name !== undefined) return join(folder, name);

@@ -74,13 +74,12 @@ export function limitFindings(table: string, place: string): Finding[] {
   ];
 }
 
-/** The limits of the running server, which its programs have too; without one, our own. */
+/** The limits of the running server, which its programs have too, and our own. */
 function processFindings({ apache }: Subject): Finding[] {
   const pid = apache?.pid;
-  const server = pid === undefined ? undefined : textOf(`/proc/${pid}/limits`);
-  const own = textOf("/proc/self/limits");
-  if (server !== undefined) return limitFindings(server, `process ${pid ?? ""} of Apache`);
-  return own === undefined ? [] : limitFindings(own, "this shell");
+  const server = pid === undefined ? "" : (textOf(`/proc/${pid}/limits`) ?? "");
+  const own = textOf("/proc/self/limits") ?? "";
+  return [...limitFindings(server, `process ${pid ?? ""} of Apache`), ...limitFindings(own, "this shell")];
 }
 
 function roomFindings(folder: string): Finding[] {

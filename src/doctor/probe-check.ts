@@ -8,6 +8,7 @@ import type { Question, Reply } from "./http-ask.ts";
 import { askUrl, pathUnder } from "./http-ask.ts";
 import { limitFindings } from "./limits-check.ts";
 import type { Probe } from "./probe.ts";
+import { probeLifeMs } from "./probe-files.ts";
 import { installProbe, removeProbe } from "./probe.ts";
 
 /** What the probe says; which of it depends on what it was asked. */
@@ -23,10 +24,13 @@ interface Answer {
 
 type Kind = keyof Probe["paths"];
 
+/** What has to be known of a probe to ask it. */
+export type KnownProbe = Pick<Probe, "token" | "paths">;
+
 interface Asked {
   readonly url: URL;
   readonly kind: Kind;
-  readonly probe: Probe;
+  readonly probe: KnownProbe;
 }
 
 const sentAuthorization = "Bearer tsgi-probe";
@@ -123,8 +127,8 @@ async function daemons(asked: Asked): Promise<Finding[]> {
   ];
 }
 
-function identity(asked: Asked, folder: string, { uid, node }: Answer): Finding[] {
-  const owner = statusOf(folder)?.uid;
+function identity(asked: Asked, folder: string | undefined, { uid, node }: Answer): Finding[] {
+  const owner = folder === undefined ? uid : statusOf(folder)?.uid;
   const who =
     uid === owner
       ? "the owner of the folder"
@@ -137,7 +141,7 @@ function identity(asked: Asked, folder: string, { uid, node }: Answer): Finding[
   ];
 }
 
-async function answers(asked: Asked, folder: string): Promise<Finding[] | string> {
+async function answers(asked: Asked, folder: string | undefined): Promise<Finding[] | string> {
   const reply = await ask(asked, "facts", { headers: { Authorization: sentAuthorization }, deadlineMs: 30_000 });
   const facts = parsed(reply);
   if (facts?.node === undefined) return outcome(reply);
@@ -162,7 +166,8 @@ async function answers(asked: Asked, folder: string): Promise<Finding[] | string
   ];
 }
 
-async function question(folder: string, url: URL, probe: Probe): Promise<Finding[]> {
+/** Asks a probe that is there, at the URL that its paths count from. `folder`: where that is on this machine. */
+export async function askProbe(url: URL, probe: KnownProbe, folder?: string): Promise<Finding[]> {
   const kinds: readonly Kind[] = ["cgi", "fcgid"];
   const results = await Promise.all(
     kinds.map(async (kind) => ({ kind, found: await answers({ url, kind, probe }, folder) })),
@@ -186,15 +191,16 @@ async function question(folder: string, url: URL, probe: Probe): Promise<Finding
       severity: "error",
       place: url.href,
       message,
-      remedy: `tsgi doctor ${folder}; tsgi doctor --error-log FILE`,
+      remedy: `tsgi doctor ${folder ?? "DIR"}; tsgi doctor --error-log FILE`,
     },
   ];
 }
 
 /** Installs the probe, asks it at `url`, which is the folder's address, and removes it on every path, signals too. */
 export async function probeFindings(folder: string, url: URL): Promise<Finding[]> {
-  removeProbe(folder);
   const probe = installProbe(folder);
+  // What a killed doctor has left answers to nobody any more.
+  removeProbe(folder, probeLifeMs);
   const stop = (signal: NodeJS.Signals): void => {
     probe.remove();
     process.off(signal, stop);
@@ -204,7 +210,7 @@ export async function probeFindings(folder: string, url: URL): Promise<Finding[]
   for (const signal of signals) process.on(signal, stop);
   process.once("exit", probe.remove);
   try {
-    return await question(folder, url, probe);
+    return await askProbe(url, probe, folder);
   } finally {
     for (const signal of signals) process.off(signal, stop);
     process.off("exit", probe.remove);

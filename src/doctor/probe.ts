@@ -33,6 +33,11 @@ export interface Probe {
   readonly remove: () => void;
 }
 
+/** The programs of a probe, below the URL that `folder` counts from. */
+export function probePaths(folder: string): Probe["paths"] {
+  return { cgi: join(folder, probeNames.cgi), fcgid: join(folder, probeNames.fcgid) };
+}
+
 const folderPattern = /^tsgi-probe-[0-9a-f]{16}$/;
 
 /** Does `work` as the owner of `folder` when root asks: what he may not do, root does not do for him. */
@@ -101,15 +106,17 @@ export function installProbe(folder: string): Probe {
     ignoreMissing(remove);
     throw new BootError(`the probe cannot be put into ${real}: ${messageOf(error)}`, error);
   }
-  return { name, token, paths: { cgi: `${name}/${probeNames.cgi}`, fcgid: `${name}/${probeNames.fcgid}` }, remove };
+  return { name, token, paths: probePaths(name), remove };
 }
 
-/** Removes every probe that a killed doctor may have left in a folder; gives their names. */
-export function removeProbe(folder: string): string[] {
+/** Removes the probes in a folder that are older than `ageMs`; gives their names. A younger one may be in use. */
+export function removeProbe(folder: string, ageMs = 0): string[] {
   const real = realpathSync(folder);
-  const names = readdirSync(real).filter(
-    (name) => folderPattern.test(name) && lstatSync(join(real, name)).isDirectory(),
-  );
+  const names = readdirSync(real).filter((name) => {
+    if (!folderPattern.test(name)) return false;
+    const status = lstatSync(join(real, name));
+    return status.isDirectory() && Date.now() - status.mtimeMs >= ageMs;
+  });
   asOwnerOf(real, () => {
     for (const name of names) removeFolder(join(real, name));
   });

@@ -1,5 +1,6 @@
 // The server as a whole: whether there is one, whether its configuration can be read, and whether Apache itself accepts it.
 
+import { statusOf } from "./access.ts";
 import type { Finding } from "./finding.ts";
 import { oneLine } from "./finding.ts";
 import type { FoundApache } from "./find-apache.ts";
@@ -31,9 +32,16 @@ function unreadFindings({ configuration }: FoundApache): Finding[] {
   }));
 }
 
+/** Of another's configuration, keys and logs that only he can open would look like mistakes. */
+function isOurs(file: string): boolean {
+  const self = process.getuid?.() ?? 0;
+  return self === 0 || statusOf(file)?.uid === self;
+}
+
 /** `httpd -t`, with the arguments and variables that the server is started with. */
-async function syntaxFindings({ program, source, configuration, owner }: FoundApache): Promise<Finding[]> {
+async function syntaxFindings({ program, source, configuration, owner, pid }: FoundApache): Promise<Finding[]> {
   if (program === undefined || configuration.unread.length > 0) return [];
+  if (!isOurs(source.file)) return [];
   const defines = source.defines.flatMap((name) => ["-D", name]);
   const env = { PATH: usualPath, LANG: "C", ...source.variables };
   const { stderr, stdout, code } = await run(program, ["-t", "-d", source.root, "-f", source.file, ...defines], {
@@ -41,7 +49,9 @@ async function syntaxFindings({ program, source, configuration, owner }: FoundAp
     account: owner,
   });
   const [whole, line, file] = /Syntax error on line (\d+) of ([^\s:]+):[^]*/.exec(stderr + stdout) ?? [];
-  if (code === 0 || whole === undefined) return [];
+  // What runs at the start makes the folder for the runtime.
+  const isUnstarted = pid === undefined && whole?.includes("DefaultRuntimeDir") === true;
+  if (code === 0 || whole === undefined || isUnstarted) return [];
   const text = whole
     .split("\n")
     .slice(0, 2)

@@ -50,6 +50,8 @@ export interface Subject {
   /** The PATH that programs start with. */
   readonly path: string;
   readonly names: readonly string[];
+  /** The application that was named in place of the folder, as "file" or "file#export". */
+  readonly application: string | undefined;
   readonly programs: readonly ProgramFile[];
 }
 
@@ -106,7 +108,9 @@ function findPrograms(setup: FolderSetup, names: readonly string[], only: string
     const wrapper = kind === "fcgid" ? own.wrapper?.value : undefined;
     return { file: join(setup.folder, name), setup: own, kind, wrapper };
   });
-  if (only !== undefined) return all.filter(({ file }) => basename(file) === only);
+  if (only !== undefined) {
+    return all.filter(({ file, kind }) => basename(file) === only && (kind !== undefined || looksLikeProgram(file)));
+  }
   // A handler for the whole folder makes a program of every name, of pictures too.
   const isWhole = kindOf(fileSetup(setup, "").handler?.value) !== undefined;
   const run = all.filter(({ kind }) => kind !== undefined);
@@ -132,13 +136,27 @@ function choose(apaches: readonly FoundApache[], folder: string): Choice | undef
   return all.sort((one, other) => weight(other) - weight(one))[0];
 }
 
-/** The folder, and the one file of it that was named. Throws ConfigError when there is none. */
-function folderOf(target: string): { readonly folder: string; readonly only: string | undefined } {
-  const asked = resolve(target);
-  const status = statusOf(asked);
-  if (status === undefined) throw new ConfigError([`${asked}: there is no such folder, or this user may not see it`]);
-  if (status.isDirectory()) return { folder: realPathOf(asked), only: undefined };
-  return { folder: realPathOf(dirname(asked)), only: basename(asked) };
+interface Target {
+  readonly folder: string;
+  /** The name of one file of it. */
+  readonly only: string | undefined;
+  readonly application: string | undefined;
+}
+
+/** A folder, a file, or a file with an export behind "#". Throws ConfigError when it is not there. */
+function readTarget(target: string): Target {
+  const whole = resolve(target);
+  const [, path = whole, exported = ""] = statusOf(whole) === undefined ? (/^(.*)(#[^/]*)$/.exec(whole) ?? []) : [];
+  const status = statusOf(path);
+  if (status === undefined) throw new ConfigError([`${path}: there is no such folder, or this user may not see it`]);
+  if (status.isDirectory()) return { folder: realPathOf(path), only: undefined, application: undefined };
+  const folder = realPathOf(dirname(path));
+  const isScript = /\.[cm]?[jt]sx?$/.test(path);
+  return {
+    folder,
+    only: basename(path),
+    application: isScript ? `${join(folder, basename(path))}${exported}` : undefined,
+  };
 }
 
 function accountNamed(user: string | undefined): Account | undefined {
@@ -150,7 +168,7 @@ function accountNamed(user: string | undefined): Account | undefined {
 
 /** Throws ConfigError when there is no such folder or user. */
 export async function findSubject(target: string, options: SubjectOptions): Promise<Subject> {
-  const { folder, only } = folderOf(target);
+  const { folder, only, application } = readTarget(target);
   const named = accountNamed(options.apacheUser);
   const { found, problem } = await findApaches(options);
   const { apache, place } = choose(found, folder) ?? {};
@@ -173,6 +191,7 @@ export async function findSubject(target: string, options: SubjectOptions): Prom
     runner: suexec?.account ?? account,
     path: suexec?.safePath ?? apache?.source.variables["PATH"] ?? usualPath,
     names,
+    application,
     programs: findPrograms(setup, names, only),
   };
 }

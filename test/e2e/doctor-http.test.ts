@@ -4,8 +4,8 @@ import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Finding } from "../../src/doctor/finding.ts";
-import { probeFindings } from "../../src/doctor/probe-check.ts";
-import { installProbe, removeProbe } from "../../src/doctor/probe.ts";
+import { askProbe, probeFindings } from "../../src/doctor/probe-check.ts";
+import { installProbe, probePaths, removeProbe } from "../../src/doctor/probe.ts";
 import { urlFindings } from "../../src/doctor/url-check.ts";
 import type { Apache } from "../harness/apache.ts";
 import { freePort } from "../harness/machine.ts";
@@ -45,7 +45,8 @@ beforeAll(async () => {
     "www/broken/.htaccess",
     "Options +ExecCGI\nAddHandler cgi-script .cgi\nDirectoryIndex app.cgi\n",
   );
-  for (const name of ["probed", "plain", "static"]) await workspace.write(`www/${name}/index.html`, "<p>hello");
+  for (const name of ["probed", "asked", "plain", "static"])
+    await workspace.write(`www/${name}/index.html`, "<p>hello");
   await workspace.write("www/probed/.htaccess", "CGIPassAuth On\n");
   apache = await workspace.apache({
     modules: ["cgid", "fcgid", "rewrite", "autoindex"],
@@ -119,7 +120,7 @@ describe("with the probe", () => {
   const folder = (name: string): string => workspace.path("www", name);
   const left = (name: string): string[] => readdirSync(folder(name)).filter((one) => one.startsWith("tsgi-probe"));
 
-  test("a server that passes everything", async () => {
+  test.concurrent("a server that passes everything", async () => {
     const found = shown(await probeFindings(folder("probed"), new URL(`${apache.url}/probed/`)));
     expect(found.filter((line) => /^(?:error|warning)/.test(line))).toEqual([]);
     expect(found.join("\n")).toMatch(/TSGI3577 .*\(cgi\): programs run as .* with Node v2/);
@@ -127,7 +128,7 @@ describe("with the probe", () => {
     expect(left("probed")).toEqual([]);
   });
 
-  test("Apache's defaults, and a host that ends what outlives its request", async () => {
+  test.concurrent("Apache's defaults, and a host that ends what outlives its request", async () => {
     const isBackground = (pid: string): boolean => {
       try {
         return (
@@ -154,38 +155,43 @@ describe("with the probe", () => {
     expect(left("plain")).toEqual([]);
   }, 60_000);
 
-  test("a folder where no program runs", async () => {
+  test.concurrent("a folder where no program runs", async () => {
     const found = shown(await probeFindings(folder("static"), new URL(`${apache.url}/static/`)));
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(/error TSGI3568 .*its source as text/);
     expect(left("static")).toEqual([]);
   });
 
-  test("answers only to its token", async () => {
-    const probe = installProbe(folder("probed"));
+  test.concurrent("answers only to its token", async () => {
+    const probe = installProbe(folder("asked"));
     try {
       const ask = (token?: string) =>
         apache.request({
-          target: `/probed/${probe.paths.cgi}?ask=facts`,
+          target: `/asked/${probe.paths.cgi}?ask=facts`,
           headers: token === undefined ? [] : [["X-Tsgi-Probe", token]],
         });
       expect((await ask()).status).toBe(404);
       expect((await ask("x".repeat(43))).status).toBe(404);
       expect((await ask(probe.token)).status).toBe(200);
-      const text = (await apache.request(`/probed/${probe.name}/probe.mjs`)).body.toString();
+      const text = (await apache.request(`/asked/${probe.name}/probe.mjs`)).body.toString();
+      const found = shown(
+        await askProbe(new URL(`${apache.url}/asked/${probe.name}/`), { token: probe.token, paths: probePaths("") }),
+      );
+      expect(found.join("\n")).toMatch(/TSGI3577 .*\(cgi\)[^]*TSGI3577 .*\(fcgid\)/);
       expect(text).toContain("tokenHash");
       expect(text).not.toContain(probe.token);
     } finally {
       probe.remove();
     }
     probe.remove();
-    expect(left("probed")).toEqual([]);
+    expect(left("asked")).toEqual([]);
   });
 
   test("what a killed doctor has left is removed, and nothing else", async () => {
     const probe = installProbe(folder("probed"));
     await workspace.write("kept/file.txt", "kept");
     await symlink(workspace.path("kept"), join(folder("probed"), "tsgi-probe-0123456789abcdef"));
+    expect(removeProbe(folder("probed"), 60_000)).toEqual([]);
     expect(removeProbe(folder("probed"))).toEqual([probe.name]);
     expect(existsSync(workspace.path("kept/file.txt"))).toBe(true);
   });
