@@ -123,6 +123,14 @@ export const doctorProgramPages: readonly CodePage[] = [
     remedies: ["put the application's folder behind cd"],
   },
   {
+    codes: ["TSGI3516"],
+    title: "node runs an application by itself",
+    meaning:
+      "A CGI program prints headers and a body and ends. An application waits for somebody to call it, an HTTP server for connections. The visitor sees a 500.",
+    causes: ["#!/usr/bin/node where #!/.../tsgi-cgi is wanted"],
+    remedies: ["begin the file with #! and the absolute path of tsgi-cgi"],
+  },
+  {
     codes: ["TSGI3520"],
     title: "a folder does not let a user in",
     meaning: "Whoever opens a file needs x on every folder above it. Apache answers 403, or 500 for a program.",

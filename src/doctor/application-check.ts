@@ -1,6 +1,7 @@
 // Whether the application can be loaded: by `tsgi check` in a process of its own, with a deadline.
 // Rules: as the user whom programs run as, when root asks; what is compiled goes into a temporary folder that is removed.
 
+import { shellWord } from "../apache/htaccess.ts";
 import { chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -36,7 +37,7 @@ const causes: readonly Cause[] = [
     code: "TSGI3570",
     pattern:
       /cannot find (?:package|module) ["'](?![./])|Could not resolve "(?![./])|ERR_MODULE_NOT_FOUND.*node_modules/i,
-    remedy: (folder) => `npm install, in ${folder}`,
+    remedy: (folder) => `npm install, in ${shellWord(folder)}`,
   },
   {
     code: "TSGI3571",

@@ -1,5 +1,6 @@
 // The daemon behind mod_proxy_fcgi: its socket, whether Apache's user may open it, and who answers there.
 
+import { shellWord } from "../apache/htaccess.ts";
 import { connect } from "node:net";
 import { bits, canSee, modeText, nameOfUser, obstacleTo, statusOf, textOf } from "./access.ts";
 import type { ReadDirective } from "./directive-text.ts";
@@ -101,7 +102,7 @@ function accessFindings(path: string, place: string, subject: Subject): Finding[
   const isFolder = obstacle.kind === "folder";
   const message = `${account.user}, whom Apache runs as, may not ${isFolder ? "enter the folder" : "open the socket"} ${obstacle.path}${mode}: Apache answers 503`;
   const remedy = isFolder
-    ? `chmod o+x ${obstacle.path}`
+    ? `chmod o+x ${shellWord(obstacle.path)}`
     : `tsgi daemon --socket-group ${account.group} (or run it as ${account.user})`;
   return [{ code: "TSGI3558", severity: severityOf(subject), place, message, remedy }];
 }

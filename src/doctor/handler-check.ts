@@ -165,6 +165,14 @@ function ruleFindings(subject: Subject): Finding[] {
       },
     ];
   }
+  const base = own.rewrite.findLast(({ name }) => name.toLowerCase() === "rewritebase");
+  if (base !== undefined && setup.place !== undefined && base.args[0]?.replace(/\/+$/, "") !== setup.place.urlPath) {
+    const url = `${setup.place.urlPath}/`;
+    const message = `RewriteBase ${base.args[0] ?? ""} is not the URL path of this folder, which is ${url}: rules lead elsewhere`;
+    return [
+      { code: "TSGI3541", severity: "warning", place: placeOf(base, folder), message, remedy: `RewriteBase ${url}` },
+    ];
+  }
   const { value: options, by } = own.options;
   if (!options.has("followsymlinks") && !options.has("symlinksifownermatch")) {
     const message =

@@ -2,6 +2,7 @@
 // Rules: what is certain from the lists of directives is said first; then the installed Apache itself is asked, with a copy of the
 // file inside a configuration of its own, without what could run or read anything else.
 
+import { shellWord } from "../apache/htaccess.ts";
 import { chmod, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,14 +42,18 @@ function unconditional(directives: readonly ReadDirective[]): ReadDirective[] {
   return directives.flatMap((one) => (isConditional(one) ? [] : [one, ...unconditional(one.children ?? [])]));
 }
 
-function textFindings(file: string, text: string): Finding[] {
-  const found: Finding[] = readDirectives(text, file).problems.map(({ line, message }) => ({
-    code: "TSGI3534",
-    severity: "error",
-    place: `${file}:${line}`,
-    message: `${message}: ${everyVisitor}`,
-    remedy: "close every section, and end its first line with >",
-  }));
+/** What Apache leaves open it may accept: `isAsked` says that it is asked itself. */
+function textFindings(file: string, text: string, isAsked: boolean): Finding[] {
+  const found = readDirectives(text, file).problems.map(({ line, message }): Finding => {
+    const isAccepted = isAsked && /^<If\w+> is never closed/i.test(message);
+    return {
+      code: "TSGI3534",
+      severity: isAccepted ? "warning" : "error",
+      place: `${file}:${line}`,
+      message: isAccepted ? message : `${message}: ${everyVisitor}`,
+      remedy: "close every section, and end its first line with >",
+    };
+  });
   if (/^(?:\u00EF\u00BB\u00BF|\u00FF\u00FE|\u00FE\u00FF)/.test(text)) {
     const message = `a byte order mark stands before the first word: ${everyVisitor}`;
     found.push({
@@ -241,7 +246,9 @@ function readableFindings(file: string, { account, ...subject }: Subject): Findi
   const status = statusOf(file);
   const mode = status === undefined ? "" : ` (mode ${modeText(status)})`;
   const message = `${account.user}, whom Apache runs as, may not read it${mode}: everything in the folder is answered with 403`;
-  return [{ code: "TSGI3521", severity: severityOf(subject), place: file, message, remedy: `chmod 644 ${file}` }];
+  return [
+    { code: "TSGI3521", severity: severityOf(subject), place: file, message, remedy: `chmod 644 ${shellWord(file)}` },
+  ];
 }
 
 async function fileFindings(file: HtaccessFile, subject: Subject): Promise<Finding[]> {
@@ -262,12 +269,13 @@ async function fileFindings(file: HtaccessFile, subject: Subject): Promise<Findi
   }
   const modules = subject.apache?.configuration.modules;
   const certain = [
-    ...textFindings(file.file, text),
+    ...textFindings(file.file, text, subject.apache?.program !== undefined),
     ...spellingFindings(file.directives, modules),
     ...overrideFindings(file, isSure),
     ...optionFindings(file.directives),
   ];
-  const asked = certain.length === 0 ? await apachesView(file, text, subject) : [];
+  const isClear = certain.every(({ severity }) => severity !== "error");
+  const asked = isClear ? await apachesView(file, text, subject) : [];
   return [...readableFindings(file.file, subject), ...certain, ...asked, ...actionFindings(file.directives)];
 }
 
@@ -277,7 +285,15 @@ function misnamed({ folder, names }: Subject): Finding[] {
   if (found === undefined || names.includes(".htaccess")) return [];
   const place = join(folder, found);
   const message = "Apache does not read it: its name has to be .htaccess";
-  return [{ code: "TSGI3578", severity: "error", place, message, remedy: `mv ${place} ${join(folder, ".htaccess")}` }];
+  return [
+    {
+      code: "TSGI3578",
+      severity: "error",
+      place,
+      message,
+      remedy: `mv ${shellWord(place)} ${shellWord(join(folder, ".htaccess"))}`,
+    },
+  ];
 }
 
 export async function htaccessFindings(subject: Subject): Promise<Finding[]> {

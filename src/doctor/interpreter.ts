@@ -1,5 +1,6 @@
 // What a program is run by: the interpreter of its first line, and the node that it finds.
 
+import { shellWord } from "../apache/htaccess.ts";
 import { basename, join } from "node:path";
 import { bits, canSee, obstacleTo, realPathOf, statusOf } from "./access.ts";
 import type { Finding } from "./finding.ts";
@@ -29,13 +30,13 @@ export function lineFindings(file: string, first: FirstLine): Finding[] {
       return finding(
         "TSGI3505",
         "a byte order mark stands before #!, so that the system cannot run it (Exec format error)",
-        `sed -i '1s/^\\xEF\\xBB\\xBF//' ${file}`,
+        `sed -i '1s/^\\xEF\\xBB\\xBF//' ${shellWord(file)}`,
       );
     case "utf-16":
       return finding(
         "TSGI3505",
         "the file is UTF-16, which the system cannot run",
-        `iconv -f UTF-16 -t UTF-8 ${file} > ${file}.new, then replace it`,
+        `iconv -f UTF-16 -t UTF-8 ${shellWord(file)} > ${shellWord(file)}.new, then replace it`,
       );
     case "no-line":
       return finding(
@@ -47,7 +48,7 @@ export function lineFindings(file: string, first: FirstLine): Finding[] {
       return finding(
         "TSGI3506",
         `the #! line ends in CR LF: the system looks for ${JSON.stringify(`${first.interpreter}\r`)}`,
-        `sed -i 's/\\r$//' ${file}`,
+        `sed -i 's/\\r$//' ${shellWord(file)}`,
       );
     case "quoted":
       return finding(
@@ -98,8 +99,8 @@ export function runnableFindings(
       : `${runner.user}, whom it runs as, may not run ${obstacle.path}`;
   const remedy =
     obstacle.kind === "folder"
-      ? `chmod o+x ${obstacle.path}, or use a program elsewhere`
-      : `chmod 755 ${obstacle.path}`;
+      ? `chmod o+x ${shellWord(obstacle.path)}, or use a program elsewhere`
+      : `chmod 755 ${shellWord(obstacle.path)}`;
   return [finding(obstacle.kind === "folder" ? "TSGI3508" : closedCode, message, remedy)];
 }
 

@@ -1,5 +1,6 @@
 // What the machine gives a program: memory, processes, room on the disk, a folder for compiled scripts.
 
+import { shellWord } from "../apache/htaccess.ts";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Account } from "../server/httpd/account.ts";
@@ -92,7 +93,7 @@ function roomFindings(folder: string): Finding[] {
       severity: "error",
       place: folder,
       message: `the disk is full: there is room for ${what}`,
-      remedy: `free some: df -h ${folder}; df -i ${folder}`,
+      remedy: `free some: df -h ${shellWord(folder)}; df -i ${shellWord(folder)}`,
     },
   ];
 }
@@ -122,19 +123,22 @@ function cacheFindings(folder: string, { runner }: Subject): Finding[] {
     if (obstacle === undefined || obstacle.kind === "unseen") return [];
     return finding(
       `it is not there, and ${runner.user} may not write to ${obstacle.path}`,
-      `mkdir -p ${folder} && chown ${runner.uid}:${runner.gid} ${folder} && chmod 700 ${folder}`,
+      `mkdir -p ${shellWord(folder)} && chown ${runner.uid}:${runner.gid} ${shellWord(folder)} && chmod 700 ${shellWord(folder)}`,
     );
   }
   if (!status.isDirectory()) return finding("it is no folder", `name a folder with --cache-dir`);
   if (status.uid !== runner.uid)
     return finding(
       `it belongs to ${nameOfUser(status.uid)}, and programs run as ${runner.user}`,
-      `chown -R ${runner.uid}:${runner.gid} ${folder}`,
+      `chown -R ${runner.uid}:${runner.gid} ${shellWord(folder)}`,
     );
   if ((status.mode & 0o077) !== 0)
-    return finding(`its mode is ${modeText(status)}, and others may use it`, `chmod 700 ${folder}`);
+    return finding(`its mode is ${modeText(status)}, and others may use it`, `chmod 700 ${shellWord(folder)}`);
   if ((status.mode & 0o700) !== 0o700)
-    return finding(`its mode is ${modeText(status)}, and ${runner.user} may not write`, `chmod 700 ${folder}`);
+    return finding(
+      `its mode is ${modeText(status)}, and ${runner.user} may not write`,
+      `chmod 700 ${shellWord(folder)}`,
+    );
   return [];
 }
 

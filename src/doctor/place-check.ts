@@ -1,5 +1,6 @@
 // The folder itself: whether Apache's user gets to it, may see what is in it, and follows the links on the way.
 
+import { shellWord } from "../apache/htaccess.ts";
 import { basename, dirname, join } from "node:path";
 import { bits, linkStatusOf, modeText, nameOfUser, obstacleTo, realPathOf, statusOf } from "./access.ts";
 import type { Finding } from "./finding.ts";
@@ -24,7 +25,7 @@ function reachFindings(subject: Subject): Finding[] {
       severity: severityOf(subject),
       place: obstacle.path,
       message,
-      remedy: `chmod o+x ${obstacle.path}`,
+      remedy: `chmod o+x ${shellWord(obstacle.path)}`,
     },
   ];
 }
@@ -40,7 +41,9 @@ function writableFindings({ folder, programs, suexec }: Subject): Finding[] {
     if (path === folder && suexec !== undefined && programs.length > 0) return [];
     const what = status.isDirectory() ? "programs in it" : "it";
     const message = `its mode ${modeText(status)} lets everybody on this machine change ${what}; suEXEC refuses such programs with 500`;
-    return [{ code: "TSGI3522", severity: "warning", place: path, message, remedy: `chmod o-w,g-w ${path}` }];
+    return [
+      { code: "TSGI3522", severity: "warning", place: path, message, remedy: `chmod o-w,g-w ${shellWord(path)}` },
+    ];
   });
 }
 
@@ -57,7 +60,7 @@ function ownerFindings({ folder, programs, suexec }: Subject): Finding[] {
         severity: "warning",
         place: folder,
         message,
-        remedy: `chown -R ${above.uid}:${above.gid} ${folder}`,
+        remedy: `chown -R ${above.uid}:${above.gid} ${shellWord(folder)}`,
       },
     ];
   }
@@ -66,7 +69,13 @@ function ownerFindings({ folder, programs, suexec }: Subject): Finding[] {
     if (status === undefined || status.uid === home.uid) return [];
     const message = `it belongs to ${nameOfUser(status.uid)}, and its folder to ${nameOfUser(home.uid)}: suEXEC refuses that with 500`;
     return [
-      { code: "TSGI3523", severity: "warning", place: file, message, remedy: `chown ${home.uid}:${home.gid} ${file}` },
+      {
+        code: "TSGI3523",
+        severity: "warning",
+        place: file,
+        message,
+        remedy: `chown ${home.uid}:${home.gid} ${shellWord(file)}`,
+      },
     ];
   });
 }

@@ -1,7 +1,9 @@
 // One program of the folder: whether it can be started, and what it starts.
 // Rules: as the kernel and Apache go on: the mode, the first line, its interpreter, then what a wrapper runs.
 
+import { shellWord } from "../apache/htaccess.ts";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { programsDir } from "../server/httpd/programs.ts";
 import { bits, canSee, modeText, obstacleTo, realPathOf, statusOf, textOf } from "./access.ts";
 import type { Finding } from "./finding.ts";
 import {
@@ -13,6 +15,7 @@ import {
   runnableFindings,
 } from "./interpreter.ts";
 import { noexecMountOf } from "./mounts.ts";
+import type { FirstLine } from "./shebang.ts";
 import { isBinary, readFirstLine } from "./shebang.ts";
 import type { Subject } from "./subject.ts";
 import { severityOf } from "./subject.ts";
@@ -43,7 +46,9 @@ function modeFindings(program: string, subject: Subject): Finding[] {
   const owner = status.mode & 0o100;
   if (owner === 0 || (status.mode & 0o111) === 0) {
     const message = `it is not executable (mode ${modeText(status)})`;
-    return [{ code: "TSGI3511", severity: "error", place: program, message, remedy: `chmod 755 ${program}` }];
+    return [
+      { code: "TSGI3511", severity: "error", place: program, message, remedy: `chmod 755 ${shellWord(program)}` },
+    ];
   }
   return runnableFindings(program, program, subject, "TSGI3511");
 }
@@ -59,7 +64,7 @@ function readFindings(file: string, place: string, { runner, ...subject }: Subje
       severity: severityOf(subject),
       place,
       message: `${runner.user}, whom programs run as, may not ${isFolder ? "enter" : "read"} ${obstacle.path}`,
-      remedy: isFolder ? `chmod o+x ${obstacle.path}` : `chmod o+r ${obstacle.path}`,
+      remedy: isFolder ? `chmod o+x ${shellWord(obstacle.path)}` : `chmod o+r ${shellWord(obstacle.path)}`,
     },
   ];
 }
@@ -89,7 +94,7 @@ function wrapperLineFindings(program: string, wrapper: Wrapper): Finding[] {
       severity: "error",
       place: `${program}:${wrapper.carriageReturnLine}`,
       message,
-      remedy: `sed -i 's/\\r$//' ${program}`,
+      remedy: `sed -i 's/\\r$//' ${shellWord(program)}`,
     });
   }
   const { folder } = wrapper;
@@ -197,6 +202,24 @@ function resolveReference(reference: string, folder: string): string {
   return isAbsolute(reference) ? reference : join(folder, reference);
 }
 
+/** An application or an HTTP server that node itself runs: it prints no CGI response. */
+function plainNodeFindings(program: string, text: string, first: FirstLine): Finding[] {
+  const isNode = basename(first.interpreter).startsWith("node") || /(?:^|\s)node(?:\s|$)/.test(first.argument);
+  const isForTsgi = /^\s*export\s+(?:const|let|default|function|async|\{)|\bmodule\.exports\b|\.listen\(/m.test(text);
+  if (!isNode || !isForTsgi || /stdout\.write|console\.log\([^)]*Content-Type/i.test(text)) return [];
+  const message =
+    "node runs it by itself, and it is an application or an HTTP server: nothing answers the request as CGI";
+  return [
+    {
+      code: "TSGI3516",
+      severity: "error",
+      place: `${program}:1`,
+      message,
+      remedy: `#!${join(programsDir, "tsgi-cgi")} as its first line`,
+    },
+  ];
+}
+
 /** What a program with a good first line goes on to run. */
 async function started(program: string, text: string, subject: Subject): Promise<CheckedProgram> {
   const first = readFirstLine(text);
@@ -209,8 +232,9 @@ async function started(program: string, text: string, subject: Subject): Promise
       subject,
     );
   }
-  if (!/^(?:sh|bash|dash|ash|ksh|zsh)$/.test(name))
-    return { findings: [], application: undefined, cacheDir: undefined };
+  if (!/^(?:sh|bash|dash|ash|ksh|zsh)$/.test(name)) {
+    return { findings: plainNodeFindings(program, text, first), application: undefined, cacheDir: undefined };
+  }
   const wrapper = readWrapper(text);
   const { path } = wrapper;
   const folders = [...path.folders, ...(path.keepsOld ? [subject.path] : [])];

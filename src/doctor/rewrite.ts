@@ -186,6 +186,12 @@ function belowUrl(target: string, urlPath: string): string | undefined {
   return target.startsWith(`${urlPath}/`) ? target.slice(urlPath.length + 1) : undefined;
 }
 
+/** With a RewriteBase of another folder, what a rule makes is not below this one. */
+function isBaseElsewhere(directives: readonly ReadDirective[], urlPath: string): boolean {
+  const base = directives.findLast(({ name }) => name.toLowerCase() === "rewritebase")?.args[0];
+  return base !== undefined && base.replace(/\/+$/, "") !== urlPath;
+}
+
 /** Follows `path` below `folder`; `directives` are the rewrite directives of the folder. */
 export function followRules(
   directives: readonly ReadDirective[],
@@ -197,6 +203,7 @@ export function followRules(
     return { kind, path, file: isThere ? name : undefined };
   };
   if (engine?.args[0]?.toLowerCase() !== "on") return finished("stays", start.path);
+  if (isBaseElsewhere(directives, start.urlPath)) return { kind: "unknown" };
   try {
     const rules = rulesOf(directives);
     let { path } = start;

@@ -1,6 +1,7 @@
 // suEXEC: whether it runs a folder's programs, as whom, and its rules for a program and the folder that it lies in.
 // Rules: support/suexec.c of httpd 2.4, in its order; each refusal is a 500, and a line of suexec's own log.
 
+import { shellWord } from "../apache/htaccess.ts";
 import { dirname } from "node:path";
 import type { Account } from "../server/httpd/account.ts";
 import { groupIdOf, lookUp } from "../server/httpd/account.ts";
@@ -88,14 +89,14 @@ function ruleOfOwner(path: string, suexec: Suexec): Finding[] {
   const status = linkStatusOf(path);
   if (status === undefined || (status.uid === suexec.account.uid && status.gid === suexec.gid)) return [];
   const message = `it belongs to ${nameOfUser(status.uid)} (${status.uid}) with group ${status.gid}, and must belong to ${suexec.account.user} (${suexec.account.uid}) with group ${suexec.gid}`;
-  return [refusal("TSGI3523", path, message, `chown ${suexec.account.uid}:${suexec.gid} ${path}`)];
+  return [refusal("TSGI3523", path, message, `chown ${suexec.account.uid}:${suexec.gid} ${shellWord(path)}`)];
 }
 
 function ruleOfWriters(path: string): Finding[] {
   const status = linkStatusOf(path);
   if (status === undefined || status.isSymbolicLink() || (status.mode & 0o022) === 0) return [];
   const message = `its mode ${modeText(status)} lets others than its owner write`;
-  return [refusal("TSGI3522", path, message, `chmod go-w ${path}`)];
+  return [refusal("TSGI3522", path, message, `chmod go-w ${shellWord(path)}`)];
 }
 
 function ruleOfKind(program: string): Finding[] {
@@ -104,12 +105,17 @@ function ruleOfKind(program: string): Finding[] {
   if (status.isSymbolicLink()) {
     const real = realPathOf(program);
     return [
-      refusal("TSGI3527", program, `it is a symbolic link (to ${real})`, `cp --remove-destination ${real} ${program}`),
+      refusal(
+        "TSGI3527",
+        program,
+        `it is a symbolic link (to ${real})`,
+        `cp --remove-destination ${shellWord(real)} ${shellWord(program)}`,
+      ),
     ];
   }
   if ((status.mode & 0o6000) === 0) return [];
   const message = `its mode ${modeText(status)} has the setuid or setgid bit`;
-  return [refusal("TSGI3526", program, message, `chmod u-s,g-s ${program}`)];
+  return [refusal("TSGI3526", program, message, `chmod u-s,g-s ${shellWord(program)}`)];
 }
 
 function ruleOfPlace(folder: string, { documentRoot }: Suexec): Finding[] {

@@ -390,6 +390,27 @@ const rows: Row[] = [
     code: "TSGI3578",
     says: /mv .*htaccess\.txt/,
   },
+  {
+    name: "an application that node runs by itself",
+    break: write("app.cgi", '#!/usr/bin/env node\nexport const application = () => "";\n', 0o755),
+    code: "TSGI3516",
+    says: /tsgi-cgi as its first line/,
+    path: "app.cgi",
+    status: 500,
+  },
+  {
+    name: "a RewriteBase of another folder",
+    break: append(".htaccess", "RewriteBase /other/\n"),
+    code: "TSGI3541",
+    says: /RewriteBase \/row-\d+\//,
+    status: 404,
+  },
+  {
+    name: "a condition that is not closed",
+    break: edit(".htaccess", (text) => `<IfModule mod_rewrite.c>\n${text}`),
+    code: "TSGI3534",
+    says: /never closed with <\/IfModule>;/,
+  },
   // What visitors could fetch.
   {
     name: "secrets in the folder",
