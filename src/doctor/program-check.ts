@@ -71,18 +71,16 @@ function readFindings(file: string, place: string, { runner, ...subject }: Subje
 
 /** tsgi-cgi and tsgi-fcgid are nothing without the rest of the package. */
 function packageFindings(gateway: string, place: string, subject: Subject): Finding[] {
-  const entry = join(
-    dirname(realPathOf(gateway)),
-    "../dist/server",
-    basename(gateway) === "tsgi-cgi" ? "cgi-main.js" : "fcgid-main.js",
-  );
-  if (statusOf(entry) === undefined && canSee(entry)) {
-    const message = `${entry} is not there: the package is not built, or was copied in part`;
-    return [
-      { code: "TSGI3513", severity: "error", place, message, remedy: "install the package anew: npm install tsgi" },
-    ];
-  }
-  return readFindings(entry, place, subject);
+  const dist = join(dirname(realPathOf(gateway)), "../dist");
+  const name = basename(gateway) === "tsgi-cgi" ? "cgi-main.js" : "fcgid-main.js";
+  const entries = [join(dist, "server", name), join(dist, "bundled", name)];
+  const entry = entries.find((file) => statusOf(file) !== undefined);
+  if (entry !== undefined) return readFindings(entry, place, subject);
+  if (!canSee(dist)) return [];
+  const message = `${name} is not in ${dist}: the package is not built, or was copied in part`;
+  return [
+    { code: "TSGI3513", severity: "error", place, message, remedy: "install the package anew: npm install tsgi" },
+  ];
 }
 
 function wrapperLineFindings(program: string, wrapper: Wrapper): Finding[] {
@@ -122,7 +120,8 @@ function wrapperLineFindings(program: string, wrapper: Wrapper): Finding[] {
 
 interface Started {
   readonly command: readonly string[];
-  readonly path: string;
+  /** undefined: not known. */
+  readonly path: string | undefined;
   readonly place: string;
   /** What relative names count from. */
   readonly folder: string;
@@ -164,13 +163,13 @@ function applicationFindings(reference: string, started: Started, subject: Subje
 async function commandFindings(started: Started, subject: Subject): Promise<CheckedProgram> {
   const [program = "", ...words] = started.command;
   const { place, path } = started;
-  const context = { ...subject, path };
+  const context = { ...subject, path: path ?? "" };
+  const node = async (): Promise<Finding[]> => (path === undefined ? [] : await nodeOnPath(path, place, context));
   const nothing = { findings: [], application: undefined, cacheDir: undefined };
   if (program === "" || program.includes("$")) return nothing;
   const isNode = /^node(?:js)?$/.test(basename(program));
   if (!program.includes("/")) {
-    if (isNode) return { ...nothing, findings: await nodeOnPath(path, place, context) };
-    return nothing;
+    return isNode ? { ...nothing, findings: await node() } : nothing;
   }
   const file = resolve(started.folder, program);
   if (statusOf(file) === undefined) {
@@ -186,7 +185,7 @@ async function commandFindings(started: Started, subject: Subject): Promise<Chec
   if (!gateways.has(basename(file))) return nothing;
   const application = applicationIn(words);
   const findings = [
-    ...(await nodeOnPath(path, place, context)),
+    ...(await node()),
     ...packageFindings(file, place, subject),
     ...(application === undefined ? [] : applicationFindings(application, started, subject)),
   ];
@@ -237,13 +236,13 @@ async function started(program: string, text: string, subject: Subject): Promise
   }
   const wrapper = readWrapper(text);
   const { path } = wrapper;
-  const folders = [...path.folders, ...(path.keepsOld ? [subject.path] : [])];
+  const folders = path === undefined ? undefined : [...path.folders, ...(path.keepsOld ? [subject.path] : [])];
   const folder = wrapper.folder !== undefined && isAbsolute(wrapper.folder) ? wrapper.folder : dirname(program);
   const place = `${program}:${wrapper.commandLine}`;
   const lines = wrapperLineFindings(program, wrapper);
   // Every word would be wrong because of the CR.
   if (wrapper.carriageReturnLine !== undefined) return { findings: lines, application: undefined, cacheDir: undefined };
-  const ran = await commandFindings({ command: wrapper.command, path: folders.join(":"), place, folder }, subject);
+  const ran = await commandFindings({ command: wrapper.command, path: folders?.join(":"), place, folder }, subject);
   const cacheDir = ran.cacheDir ?? wrapper.variables["TSGI_CACHE_DIR"];
   return { ...ran, cacheDir, findings: [...lines, ...ran.findings] };
 }

@@ -1,11 +1,12 @@
 // A small shell script that starts an application: what it sets and what it runs, as far as that can be read.
-// Rules: read, never run. Lines that are more than assignments, cd, export and one command are not understood and not judged.
+// Rules: read, never run. Lines that are more than assignments, cd, export and one command are not understood and not judged: behind an
+// `if` and its kind there is no command, and a file that is sourced may set any PATH.
 
 export interface Wrapper {
   /** The words of the command that it ends in; empty when there is none that can be read. */
   readonly command: readonly string[];
-  /** Folders that it puts before the PATH, or the whole PATH. */
-  readonly path: { readonly folders: readonly string[]; readonly keepsOld: boolean };
+  /** Folders that it puts before the PATH, or the whole PATH; undefined: that cannot be read. */
+  readonly path: { readonly folders: readonly string[]; readonly keepsOld: boolean } | undefined;
   /** Of its variables those that were assigned plainly. */
   readonly variables: Readonly<Record<string, string>>;
   /** Where it changes to. */
@@ -46,7 +47,8 @@ function isOldPath(word: string): boolean {
 
 function pathOf(value: string): Wrapper["path"] {
   const folders = value.replace(/\$\{PATH:?[-=][^}]*\}/g, "$PATH").split(":");
-  return { folders: folders.filter((one) => !isOldPath(one)), keepsOld: folders.some(isOldPath) };
+  const named = folders.filter((one) => !isOldPath(one));
+  return /[$`]/.test(named.join("")) ? undefined : { folders: named, keepsOld: folders.some(isOldPath) };
 }
 
 function isPrinting([first]: readonly string[], line: string): boolean {
@@ -55,6 +57,21 @@ function isPrinting([first]: readonly string[], line: string): boolean {
 
 function isCommand(first: string): boolean {
   return first === "exec" || first.startsWith("/") || first === "node" || first.startsWith("tsgi");
+}
+
+interface Statement {
+  readonly text: string;
+  readonly line: number;
+}
+
+/** The simple commands of a script, up to the first that is none. */
+function* statements(lines: readonly string[]): Generator<Statement> {
+  for (const [index, raw] of lines.entries()) {
+    const line = raw.trim();
+    if (line === "" || line.startsWith("#")) continue;
+    if (/^(?:if|case|for|while|until|\{|\()(?:\s|$)/.test(line)) return;
+    for (const text of line.split(/\s*(?:;|&&|\|\|)\s+|;$/)) if (text !== "") yield { text, line: index + 1 };
+  }
 }
 
 export function readWrapper(text: string): Wrapper {
@@ -73,23 +90,18 @@ export function readWrapper(text: string): Wrapper {
     return withoutAssignments(words.slice(1));
   };
   const carriageReturn = lines.findIndex((line) => line.endsWith("\r"));
-  let command: readonly string[] = [];
-  let commandLine = 0;
-  for (const [index, raw] of lines.entries()) {
-    const line = raw.trim();
-    if (line === "" || line.startsWith("#")) continue;
-    const all = shellWords(line, variables);
+  const carriageReturnLine = carriageReturn === -1 ? undefined : carriageReturn + 1;
+  for (const statement of statements(lines)) {
+    const all = shellWords(statement.text, variables);
     const words = withoutAssignments(all[0] === "export" ? all.slice(1) : all);
     const [first = "", second] = words;
+    if (first === "." || first === "source" || first === "eval") found.path = undefined;
     if (first === "cd") found.folder = second;
-    if (isPrinting(words, line)) found.printingLine ??= index + 1;
+    if (isPrinting(words, statement.text)) found.printingLine ??= statement.line;
     if (!isCommand(first)) continue;
-    command = first === "exec" ? words.slice(1) : words;
-    commandLine = index + 1;
-    break;
+    const command = first === "exec" ? words.slice(1) : words;
+    return { command, ...found, variables, carriageReturnLine, commandLine: statement.line };
   }
-  const carriageReturnLine = carriageReturn === -1 ? undefined : carriageReturn + 1;
   // A script that runs nothing else is the program itself, and prints its headers.
-  if (command.length === 0) found.printingLine = undefined;
-  return { command, ...found, variables, carriageReturnLine, commandLine };
+  return { command: [], ...found, printingLine: undefined, variables, carriageReturnLine, commandLine: 0 };
 }

@@ -70,6 +70,13 @@ test.each([
     "#!/bin/sh\nPATH=/only\nnode app.js\n",
     { path: { folders: ["/only"], keepsOld: false }, command: ["node", "app.js"] },
   ],
+  [
+    "#!/bin/sh\nPATH=/a:$PATH; export PATH\ncd /x && exec /y z\n",
+    { path: { folders: ["/a"], keepsOld: true }, folder: "/x", command: ["/y", "z"] },
+  ],
+  ["#!/bin/sh\n. ~/.nvm/nvm.sh\nexec /x\n", { path: undefined, command: ["/x"] }],
+  ["#!/bin/sh\nPATH=$NODE/bin:$PATH\nexec /x\n", { path: undefined }],
+  ["#!/bin/sh\nif [ -x /a ]; then\n  exec /a\nfi\nexec /b\n", { command: [] }],
 ])("a wrapper %j", (text, wanted) => {
   expect(readWrapper(text)).toMatchObject(wanted);
 });
