@@ -73,8 +73,11 @@ export class FcgiRequest implements ResponseSink, InputFlow {
     else this.#spool.end();
   }
 
-  /** Calls the application; the response may be complete when this returns. */
-  begin(service: Service, spool: SpoolingFlow | undefined): void {
+  /**
+   * Calls the application; the response may be complete when this returns. The request began at `startedMs`, on the clock
+   * of `performance.now`, and has waited `queuedMs` for its turn before.
+   */
+  begin(service: Service, spool: SpoolingFlow | undefined, startedMs?: number, queuedMs?: number): void {
     const { params, role, id } = this.#event;
     params["FCGI_ROLE"] = role;
     this.#spool = spool;
@@ -83,6 +86,8 @@ export class FcgiRequest implements ResponseSink, InputFlow {
       sink: this,
       flow: spool ?? this,
       isAuthorizer: role === "AUTHORIZER",
+      startedMs,
+      queuedMs,
       emitError: (line) => {
         const isLive = this.#isLive;
         if (isLive) this.#host.write(this.#codec.send(errorCommand(id, line)));

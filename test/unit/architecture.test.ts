@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 const src = fileURLToPath(new URL("../../src", import.meta.url));
 const contract = ["spec", "errors"];
 const pure = ["fastcgi", "gateway", "apache", "codes"];
-const inner = [...contract, ...pure, "config", "adapters", "loader", "forms", "log"];
+const inner = [...contract, ...pure, "config", "adapters", "loader", "forms", "log", "metrics", "events", "tracing"];
 
 /** What a file, or every file of a folder, may import beside its own folder. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -21,12 +21,16 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   config: [...contract, ...pure, "log"], // and adapters/names.ts, which is a list
   loader: [...contract, "gateway", "log", "adapters"],
   adapters: [...contract, "gateway", "log"],
+  metrics: contract,
+  events: [...contract, "metrics"],
+  tracing: [...contract, "gateway"],
   forms: [...contract, "gateway"],
   "node-fastcgi": [...contract, "fastcgi"],
   server: [...inner, "node-fastcgi"],
   supervisor: [...inner, "server"],
   doctor: [...inner, "server"],
-  cli: [...inner, "server", "supervisor", "doctor"],
+  account: [...inner, "server"],
+  cli: [...inner, "server", "supervisor", "account", "doctor"],
   index: [...inner, "server"],
 };
 const nodeModules: Readonly<Record<string, readonly string[]>> = {

@@ -33,10 +33,13 @@ export interface DaemonPlan {
   readonly errorPage?: string | undefined;
   /** Whether failed requests of this machine are shown their sources. */
   readonly isDebug?: boolean;
+  /** URL path of the status page; undefined: there is none. */
+  readonly statusMount?: string | undefined;
 }
 
 /** The command line of the daemon for a server root. */
-export function daemonCommand({ site, folder, logLevel, errorPage, isDebug }: DaemonPlan): string[] {
+export function daemonCommand(plan: DaemonPlan): string[] {
+  const { site, folder, logLevel, errorPage, isDebug, statusMount } = plan;
   const { target } = site;
   const command = [
     process.execPath,
@@ -59,6 +62,7 @@ export function daemonCommand({ site, folder, logLevel, errorPage, isDebug }: Da
   if (site.adapter !== undefined) command.push("--adapter", site.adapter);
   if (errorPage !== undefined) command.push("--error-page", errorPage);
   if (isDebug === true) command.push("--debug");
+  if (statusMount !== undefined) command.push("--status", `unix:${folder}/${serverRootNames.statusSocket}`);
   if (target.kind === "application") command.push("--mount-point", site.mountPoint === "" ? "/" : site.mountPoint);
   return command;
 }
