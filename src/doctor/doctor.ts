@@ -95,9 +95,12 @@ export async function examine(subject: Subject, options: ExamineOptions): Promis
   return withoutConsequences(withoutRepeats(all));
 }
 
-/** Folders inside of it that its programs lie in: cgi-bin, and where the rules of mod_rewrite lead. */
-export function programFolders({ folder, own, setup, names }: Subject): string[] {
-  const usual = ["cgi-bin", "fcgi-bin"].filter((name) => names.includes(name)).map((name) => join(folder, name));
+/** Folders inside of it that its programs lie in: cgi-bin, where the rules of mod_rewrite lead, the site of an account. */
+export function programFolders({ folder, own, setup, names, programs }: Subject): string[] {
+  const sites = programs.length === 0 && !names.includes(".htaccess") ? ["public_html", "htdocs", "www"] : [];
+  const usual = ["cgi-bin", "fcgi-bin", ...sites]
+    .filter((name) => names.includes(name))
+    .map((name) => join(folder, name));
   const outcome = followRules(own.rewrite, { folder, urlPath: setup.place?.urlPath ?? "", path: "tsgi-doctor-page" });
   const led = outcome.kind === "rewritten" && outcome.file !== undefined ? [dirname(outcome.file)] : [];
   const inner = [...usual, ...led].filter((one) => one !== folder && statusOf(one)?.isDirectory() === true);

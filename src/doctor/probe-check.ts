@@ -86,7 +86,7 @@ async function uploads(asked: Asked): Promise<Finding[]> {
   return [];
 }
 
-/** The pieces are sent over 0.9 s: they come apart, unless somebody collects them. */
+/** The pieces are sent over 1.5 s: they come apart, unless somebody collects them. */
 async function streaming(asked: Asked): Promise<Finding[]> {
   const reply = await ask(asked, "stream", { deadlineMs: 20_000 });
   if ("problem" in reply || reply.status !== 200) return [];

@@ -75,7 +75,7 @@ async function answer(variables, input, begin, write) {
     case "stream":
       for (let count = 0; count < 4; count += 1) {
         write("piece " + count + "\n");
-        if (count < 3) await pause(300);
+        if (count < 3) await pause(500);
       }
       return;
     case "start":

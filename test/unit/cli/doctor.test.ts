@@ -56,6 +56,16 @@ test("an empty folder has nothing wrong; what was looked at is shown on request"
   expect(doctor("empty", "--verbose").stdout).toMatch(/^ok {6}TSGI3500 /m);
 });
 
+test("of an account the site is looked at", () => {
+  mkdirSync(join(dir, "account/public_html"), { recursive: true, mode: 0o755 });
+  writeFileSync(join(dir, "account/public_html/.htaccess"), "AddHandlr cgi-script .cgi\n", { mode: 0o644 });
+  const { code, stdout } = doctor("account");
+  expect([code, stdout]).toEqual([
+    1,
+    expect.stringMatching(/TSGI3531 .*public_html\/\.htaccess:1.*did you mean AddHandler/),
+  ]);
+});
+
 test.each([
   [["nowhere"], /nowhere: there is no such folder/],
   [["--url", "ftp://x/"], /expected http/],
