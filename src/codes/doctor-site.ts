@@ -205,6 +205,13 @@ export const doctorSitePages: readonly CodePage[] = [
     remedies: ["rename it to .htaccess after the upload"],
   },
   {
+    codes: ["TSGI3579"],
+    title: "Apache does not seem to run",
+    meaning: "No process of it with this configuration was seen.",
+    causes: ["it was stopped, or does not start", "it runs on another machine or in another container"],
+    remedies: ["apachectl configtest; apachectl start"],
+  },
+  {
     codes: ["TSGI3577"],
     title: "whom programs run as",
     meaning: "On a host with suEXEC that is the owner of the folder, elsewhere Apache's own user.",

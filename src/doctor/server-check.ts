@@ -68,8 +68,17 @@ async function syntaxFindings({ program, source, configuration, owner, pid }: Fo
   ];
 }
 
+/** Only where this system shows what runs. */
+function absentFindings({ pid, configuration }: FoundApache): Finding[] {
+  if (pid !== undefined || statusOf("/proc/self") === undefined) return [];
+  const message = "no Apache was seen to run with this configuration";
+  return [
+    { code: "TSGI3579", severity: "note", place: configuration.file, message, remedy: "start it: apachectl start" },
+  ];
+}
+
 export async function serverFindings(subject: Subject): Promise<Finding[]> {
   const { apache } = subject;
   if (apache === undefined) return [noServer(subject)];
-  return [...unreadFindings(apache), ...(await syntaxFindings(apache))];
+  return [...absentFindings(apache), ...unreadFindings(apache), ...(await syntaxFindings(apache))];
 }

@@ -29,7 +29,7 @@ const sensitive: readonly (readonly [name: string, looks: RegExp, severity: Seve
   [".git/config", /^\s*\[core\]/m, "error"],
   [".git/HEAD", /^(?:ref: |[0-9a-f]{40})/, "error"],
   [".npmrc", /^\s*[\w@:/.-]+\s*=/m, "error"],
-  [".htaccess", /^\s*(?:Options|Rewrite|AddHandler|SetHandler|<)/m, "error"],
+  [".htaccess", /^\s*(?:Options|Rewrite|AddHandler|SetHandler|<)/m, "note"],
   ["package.json", /^\s*\{[^]*"(?:name|dependencies|scripts|type)"\s*:/, "warning"],
   ["package-lock.json", /"lockfileVersion"/, "warning"],
   ["tsconfig.json", /"compilerOptions"|"extends"/, "warning"],
