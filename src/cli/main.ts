@@ -42,6 +42,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "run one request through an application and print the reply",
     load: () => import("./request.ts"),
   },
+  doctor: {
+    summary: "find out why an application does not work behind Apache, and what to do",
+    load: () => import("./doctor.ts"),
+  },
   explain: { summary: "say what a code or a line of a log means, and what to do", load: () => import("./explain.ts") },
 };
 

@@ -29,8 +29,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "node-fastcgi": [...contract, "fastcgi"],
   server: [...inner, "node-fastcgi"],
   supervisor: [...inner, "server"],
+  doctor: [...inner, "server"],
   account: [...inner, "server"],
-  cli: [...inner, "server", "supervisor", "account"],
+  cli: [...inner, "server", "supervisor", "account", "doctor"],
   index: [...inner, "server"],
 };
 const nodeModules: Readonly<Record<string, readonly string[]>> = {

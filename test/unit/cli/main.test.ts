@@ -20,6 +20,7 @@ const commands = [
   "init",
   "check",
   "request",
+  "doctor",
   "explain",
 ];
 
