@@ -21,6 +21,8 @@ export const serverSettings = [
   "hasAccessLog",
   "errorPage",
   "isDebug",
+  "trustedProxies",
+  "trustedProxyHeaders",
   "httpd",
   "modulesDir",
 ] as const satisfies readonly SettingName[];
@@ -47,6 +49,7 @@ export async function readServer(app: string, command: Command): Promise<Request
     hasAccessLog,
     errorPage: config.errorPage === undefined ? undefined : resolve(config.errorPage),
     isDebug,
+    proxies: config,
     programFiles,
     folder: serverRoot === undefined ? undefined : resolve(serverRoot),
     httpd: { httpd, modulesDir, path: process.env["PATH"] ?? "" },
