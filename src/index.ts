@@ -69,3 +69,18 @@ export type { FetchContext, FetchHandler } from "./adapters/fetch-handler.ts";
 export { recognize } from "./adapters/recognize.ts";
 export type { Recognized } from "./adapters/recognize.ts";
 export type { AdapterName } from "./adapters/names.ts";
+export { on } from "./events.ts";
+export type {
+  EventListener,
+  EventName,
+  ProcessEvents,
+  ProcessStopping,
+  RequestException,
+  RequestFacts,
+  RequestFinished,
+  RequestStarted,
+  ResponseStarted,
+} from "./events.ts";
+export { processMetrics, requestMetrics } from "./metrics/process-metrics.ts";
+export type { ProcessMetrics, RequestMetrics } from "./metrics/process-metrics.ts";
+export type { ApplicationFigures, FailureKind, Figures, Quantiles, RequestRecord } from "./metrics/figures.ts";

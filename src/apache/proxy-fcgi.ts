@@ -22,9 +22,9 @@ import {
 
 /** A daemon as Apache addresses it. */
 export interface Backend {
-  /** The part after the bar: `fcgi://host`, without a slash. */
+  /** The part after the bar: `fcgi://host` or `http://host`, without a slash. */
   readonly origin: string;
-  /** The whole address: `unix:/path|fcgi://host` or `fcgi://host:port`. */
+  /** The whole address, such as `unix:/path|fcgi://host` or `fcgi://host:port`. */
   readonly url: string;
 }
 
@@ -45,18 +45,18 @@ function hostOf(path: string): string {
 }
 
 /** The backend for a daemon that listens at `address`; throws ConfigError for one that Apache cannot reach. */
-export function backendOf(address: ListenAddress): Backend {
+export function backendOf(address: ListenAddress, scheme: "fcgi" | "http" = "fcgi"): Backend {
   switch (address.kind) {
     case "tcp": {
       const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-      const origin = `fcgi://${host}:${address.port}`;
+      const origin = `${scheme}://${host}:${address.port}`;
       return { origin, url: origin };
     }
     case "unix": {
       if (!address.path.startsWith("/") || address.path.includes("|")) {
         throw new ConfigError([`unix:${address.path}: Apache needs an absolute path without "|"`]);
       }
-      const origin = `fcgi://${hostOf(address.path)}`;
+      const origin = `${scheme}://${hostOf(address.path)}`;
       return { origin, url: `unix:${address.path}|${origin}` };
     }
     case "fd":

@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   status: { summary: "show how a running daemon is", load: () => import("./status.ts") },
   dev: { summary: "serve HTTP without Apache, for development", load: () => import("./dev.ts") },
   config: { summary: "print Apache configuration", load: () => import("./config.ts") },
+  init: {
+    summary: "set up a folder of an account at a host, or files to upload to one",
+    load: () => import("./init.ts"),
+  },
   check: { summary: "load an application and say what was found", load: () => import("./check.ts") },
   request: {
     summary: "run one request through an application and print the reply",

@@ -75,6 +75,16 @@ export const peerPages: readonly CodePage[] = [
     remedies: ["look at CONTENT_TYPE before parsing", "read other bodies with `wsgi.input`"],
   },
   {
+    codes: ["TSGI1121"],
+    title: "a reload over the status page was refused",
+    meaning: "Whoever asked had not the control token. After five wrong ones there is one more try every ten seconds.",
+    causes: ["a token of before the last restart", "somebody who may see the page and may not reload"],
+    remedies: [
+      "take the token from its file again: the page and the line at the start of the daemon name it",
+      "keep the page for fewer: see the Require line in Apache",
+    ],
+  },
+  {
     codes: ["TSGI1101"],
     title: "a FastCGI peer was refused: --allow does not list it",
     meaning: "Over TCP only this machine and the addresses of --allow may connect. The connection was closed unheard.",

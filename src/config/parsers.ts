@@ -60,6 +60,13 @@ export function parseMountPoint(text: string): string {
   return text.replace(/\/$/, "");
 }
 
+/** A mount point that is not the whole site. */
+export function parseMountPath(text: string): string {
+  const path = parseMountPoint(text);
+  if (path === "") throw new Error("expected a URL path of its own, such as /tsgi-status");
+  return path;
+}
+
 const maxCount = 9_999_999;
 
 /** A whole number from `least` to `most`. */
@@ -122,6 +129,15 @@ export function parseUnixAddress(text: string): string {
   const address = text.startsWith("unix:") ? parseAddress(text) : undefined;
   if (address?.kind !== "unix") throw new Error("expected unix: and a path, as in unix:/run/tsgi/app.control");
   return address.path;
+}
+
+/** Where only this machine can ask. */
+export function parseStatusAddress(text: string): ListenAddress {
+  const address = parseAddress(text);
+  const isLocal = address.kind === "unix" || (address.kind === "tcp" && /^(?:127(?:\.\d+){3}|::1)$/.test(address.host));
+  if (!isLocal)
+    throw new Error("expected unix:/path, or tcp: with an address of this machine, as in tcp:127.0.0.1:9001");
+  return address;
 }
 
 export function atLeast(least: number, unit: string, parse: Parser<number>): Parser<number> {

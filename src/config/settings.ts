@@ -285,7 +285,15 @@ export const settings = {
 
 export type SettingName = keyof typeof settings;
 
-const daemonOnly = new Set<SettingName>(["configFile", "reload", "touchFile", "control", "pidFile"]);
+const daemonOnly = new Set<SettingName>([
+  "configFile",
+  "reload",
+  "touchFile",
+  "control",
+  "status",
+  "controlToken",
+  "pidFile",
+]);
 
 /** What a daemon is started with: its own settings and those of its groups. */
 export const daemonSettings: readonly SettingName[] = (Object.keys(settings) as SettingName[]).filter(

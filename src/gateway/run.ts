@@ -34,6 +34,8 @@ export interface ExchangeObserver {
   failed(error: unknown, wasHeadSent: boolean): void;
   /** Something to log that changed nothing for the client. */
   warned(warning: Warning): void;
+  /** The client has gone: nobody waits for the response, which `ended` follows when the application has done its part. */
+  gone?(exchange: Exchange): void;
   /** The response has ended, well or not. Called once. */
   ended(exchange: Exchange): void;
   /** The body is being closed, or other work is done at the end; `closing` settles after that, and never rejects. */
@@ -159,6 +161,7 @@ export class Exchange {
   abort(reason: Error): void {
     if (this.#isEnded || this.#gone !== undefined) return;
     this.#stop(reason);
+    this.#parts.observer.gone?.(this);
     if (this.#source !== undefined) void this.#close(this.#source);
   }
 

@@ -113,8 +113,11 @@ export async function attemptLoad(reference: AppReference, options: LoadOptions)
   }
 }
 
-/** The application among the exports, or the server that listens, if need be a little later. */
-async function findApplication(script: RunScript & RunningScript, isAuthorizer: boolean): Promise<FoundApplication> {
+/** The application among the exports, or the server that listens, if need be a little later. Rejects with a LoadError. */
+export async function findApplication(
+  script: RunScript & Omit<RunningScript, "watch">,
+  isAuthorizer: boolean,
+): Promise<FoundApplication> {
   const { capture, exportName, deadline, resourcesBefore } = script;
   try {
     if (isAuthorizer) return await findAuthorizer(script);

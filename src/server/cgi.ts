@@ -14,12 +14,14 @@ import type { Dispatched } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import type { ErrorPages } from "./error-pages.ts";
 import type { EntryArguments } from "./entry-args.ts";
-import type { Target } from "./route.ts";
+import type { Router, Target } from "./route.ts";
 import { createRouter } from "./route.ts";
 import { SpoolingFlow } from "./spool.ts";
 
 export interface CgiOptions {
   readonly target: Target;
+  /** Finds the application, in place of a router for `target`. */
+  readonly router?: Pick<Router, "route">;
   readonly args: EntryArguments;
   readonly variables: Variables;
   /** The descriptor that the response goes to. */
@@ -105,7 +107,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   const contentLength = variables["CONTENT_LENGTH"];
   const started = dispatch(
     {
-      router,
+      router: options.router ?? router,
       log,
       background,
       transport: "cgi",

@@ -142,11 +142,12 @@ export class FastCgiServer {
 
   /**
    * Serves a connection that another process has accepted, or drained. `bytes` were received and not parsed: they are
-   * the first to be. One that comes while connections are handed over goes on at once.
+   * the first to be. One that comes while connections are handed over goes on at once. Its first request has waited for
+   * `waitedMs` already.
    */
-  adopt(handle: SocketHandle, bytes: Buffer | undefined): void {
+  adopt(handle: SocketHandle, bytes: Buffer | undefined, waitedMs = 0): void {
     const handOver = this.#draining?.handOver;
-    if (handOver === undefined) this.#accept(adoptHandle(handle), bytes);
+    if (handOver === undefined) this.#accept(adoptHandle(handle), bytes, waitedMs);
     else handOver({ handle, bytes });
   }
 
@@ -189,7 +190,7 @@ export class FastCgiServer {
     for (const connection of this.#connections) connection.cut(reason);
   }
 
-  #accept(socket: Socket, bytes?: Buffer): void {
+  #accept(socket: Socket, bytes?: Buffer, waitedMs = 0): void {
     if (!this.#options.isAllowed(socket)) {
       socket.destroy();
       return;
@@ -197,6 +198,7 @@ export class FastCgiServer {
     const isOver = this.#connections.size >= this.#options.maxConnections;
     const connection = new SocketConnection(socket, isOver ? this.#overloaded : this.#normal);
     this.#connections.add(connection);
+    if (waitedMs > 0) connection.awaitedSinceMs = performance.now() - waitedMs;
     if (bytes !== undefined && bytes.length > 0) connection.receive(bytes);
     if (this.#draining !== undefined) connection.drain(this.#draining.handOver);
   }

@@ -10,7 +10,7 @@ import type { InputFlow } from "../gateway/input.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
 import { cgiHead } from "../gateway/response.ts";
 import type { Chunk } from "../spec.ts";
-import type { Dispatched, Service } from "./dispatch.ts";
+import type { Dispatched, Incoming, Service } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import type { SpoolingFlow } from "./spool.ts";
 
@@ -98,14 +98,19 @@ export class FcgiRequest implements ResponseSink, InputFlow {
     else this.#spool.end();
   }
 
-  /** Calls the application; the response may be complete when this returns. */
-  begin(service: Service, spool: SpoolingFlow | undefined): void {
+  /**
+   * Calls the application; the response may be complete when this returns. The request began at `startedMs`, on the clock
+   * of `performance.now`, and has waited `queuedMs` for its turn before.
+   */
+  begin(service: Service, spool: SpoolingFlow | undefined, startedMs?: number, queuedMs?: number): void {
     const { params, role } = this.#event;
+    const times = { startedMs, queuedMs };
     params["FCGI_ROLE"] = role;
     this.#spool = spool;
     if (role === "RESPONDER" && mayBeReplayed(params)) {
-      this.#start = (refusal) => this.#dispatch(refusal === undefined ? service : refusing(service, refusal), spool);
-    } else this.#dispatch(service, spool);
+      this.#start = (refusal) =>
+        this.#dispatch(refusal === undefined ? service : refusing(service, refusal), spool, times);
+    } else this.#dispatch(service, spool, times);
   }
 
   #startNow(refusal: TsgiError | undefined): void {
@@ -114,13 +119,14 @@ export class FcgiRequest implements ResponseSink, InputFlow {
     start?.(refusal);
   }
 
-  #dispatch(service: Service, spool: SpoolingFlow | undefined): void {
+  #dispatch(service: Service, spool: SpoolingFlow | undefined, times: Pick<Incoming, "startedMs" | "queuedMs">): void {
     const { params, role, id } = this.#event;
     const dispatched = dispatch(service, {
       variables: params,
       sink: this,
       flow: spool ?? this,
       isAuthorizer: role === "AUTHORIZER",
+      ...times,
       emitError: (line) => {
         const isLive = this.#isLive;
         if (isLive) this.#host.write(this.#codec.send(errorCommand(id, line)));

@@ -33,6 +33,8 @@ export interface Route {
   /** A promise while the application is being loaded; it rejects with LoadError. */
   readonly application: Application | Promise<Application>;
   readonly script: string;
+  /** What tells the application from others: its script, with the export where one was named. The script unless given. */
+  readonly name?: string | undefined;
   readonly mount: MountHints;
 }
 
@@ -89,10 +91,13 @@ class ApplicationRouter implements Router {
   readonly #live: LiveApplication;
   readonly #authorizer: LiveApplication;
   readonly #reference: AppReference;
+  readonly #name: string;
   readonly #options: RouterOptions;
 
   constructor(reference: AppReference, options: RouterOptions) {
+    const { file, exportName } = reference;
     this.#reference = reference;
+    this.#name = exportName === undefined ? file : `${file}#${exportName}`;
     this.#options = options;
     this.#live = new LiveApplication(reference, options);
     this.#authorizer = new LiveApplication(authorizerReference(reference.file), options);
@@ -144,7 +149,7 @@ class ApplicationRouter implements Router {
       rest: path.startsWith(`${file}/`) ? path.slice(file.length) : undefined,
       mayBeProxied: this.#options.mayBeProxied && path !== file,
     };
-    return { application: this.#live.current(), script: file, mount };
+    return { application: this.#live.current(), script: file, name: this.#name, mount };
   }
 }
 

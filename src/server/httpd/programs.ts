@@ -34,12 +34,21 @@ export interface DaemonPlan {
   readonly errorPage?: string | undefined;
   /** Whether failed requests of this machine are shown their sources. */
   readonly isDebug?: boolean;
+  /** URL path of the status page; undefined: there is none. */
+  readonly statusMount?: string | undefined;
   /** Proxies in front of Apache whose word on the client counts, and their headers. */
   readonly proxies?: ProxyTrust | undefined;
 }
 
+function proxyFlags(proxies: ProxyTrust | undefined): readonly string[] {
+  if (proxies === undefined || proxies.trustedProxies.length === 0) return [];
+  const { trustedProxies, trustedProxyHeaders } = proxies;
+  return ["--trusted-proxies", trustedProxies.join(","), "--trusted-proxy-headers", trustedProxyHeaders.join(",")];
+}
+
 /** The command line of the daemon for a server root. */
-export function daemonCommand({ site, folder, logLevel, errorPage, isDebug, proxies }: DaemonPlan): string[] {
+export function daemonCommand(plan: DaemonPlan): string[] {
+  const { site, folder, logLevel, errorPage, isDebug, statusMount } = plan;
   const { target } = site;
   const command = [
     process.execPath,
@@ -62,10 +71,8 @@ export function daemonCommand({ site, folder, logLevel, errorPage, isDebug, prox
   if (site.adapter !== undefined) command.push("--adapter", site.adapter);
   if (errorPage !== undefined) command.push("--error-page", errorPage);
   if (isDebug === true) command.push("--debug");
-  if (proxies !== undefined && proxies.trustedProxies.length > 0) {
-    command.push("--trusted-proxies", proxies.trustedProxies.join(","));
-    command.push("--trusted-proxy-headers", proxies.trustedProxyHeaders.join(","));
-  }
+  if (statusMount !== undefined) command.push("--status", `unix:${folder}/${serverRootNames.statusSocket}`);
+  command.push(...proxyFlags(plan.proxies));
   if (target.kind === "application") command.push("--mount-point", site.mountPoint === "" ? "/" : site.mountPoint);
   return command;
 }

@@ -17,6 +17,7 @@ const commands = [
   "status",
   "dev",
   "config",
+  "init",
   "check",
   "request",
   "explain",

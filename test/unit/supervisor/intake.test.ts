@@ -24,7 +24,7 @@ class FakeWorker {
     this.silentSinceMs = isSilent ? -Infinity : Infinity;
   }
 
-  give(handle: SocketHandle, _bytes: Uint8Array | undefined, failed: () => void): void {
+  give({ handle }: Held, failed: () => void): void {
     if (this.isReachable) this.given.push(handle);
     else failed();
   }
