@@ -31,6 +31,7 @@ import type { FindHttpdOptions, Httpd } from "./find.ts";
 import { findHttpd, findMediaTypes } from "./find.ts";
 import { chooseMpm, findLoadable } from "./modules.ts";
 import { frontProgram } from "./programs.ts";
+import type { ProxyTrust } from "../trusted-proxies.ts";
 import { requireReach } from "./reach.ts";
 
 export interface PrivateServer {
@@ -43,6 +44,7 @@ export interface PrivateServer {
   /** An absolute path. */
   readonly errorPage?: string | undefined;
   readonly isDebug?: boolean;
+  readonly proxies?: ProxyTrust | undefined;
   /** URL path of the status page; undefined: there is none. */
   readonly statusMount?: string | undefined;
   /** Our own programs: Apache's user must be able to read them. */
