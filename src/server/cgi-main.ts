@@ -1,52 +1,5 @@
-// The program behind bin/tsgi-cgi: `cgi-main.js OUTPUT-FD ENTRY [--name=value ...] [APP]`.
-// Rules: the response has a descriptor of its own, descriptor 1 already is stderr, so that whatever prints cannot spoil
-// the response; this is the path of every CGI request, so it imports no more than it needs.
+// The CGI program as an ES module: where nothing is bundled, and behind the relay.
 
-import { messageOf } from "../errors.ts";
-import { createLog, logOptionsOf } from "../log.ts";
-import { captureConsole } from "../log/console.ts";
-import { RequestScope } from "../log/scope.ts";
-import { cgiVariables, runCgi } from "./cgi.ts";
-import { readEntryArguments, targetOf } from "./entry-args.ts";
-import { errorPagesOfEnvironment } from "./error-pages.ts";
+import { runCgiProgram } from "./cgi-program.ts";
 
-const logOptions = logOptionsOf(process.env);
-const log = createLog(logOptions);
-const scope = new RequestScope({ isExclusive: true });
-
-async function main(): Promise<number> {
-  const [, , outputFd = "1", entry = "", ...argv] = process.argv;
-  const variables = cgiVariables();
-  delete process.env["HTTP_PROXY"];
-  if (variables["GATEWAY_INTERFACE"] === undefined) {
-    process.stderr.write("tsgi-cgi: this program is started by Apache for a CGI request; see `tsgi --help`\n");
-    return 2;
-  }
-  const args = readEntryArguments(argv, {
-    entry,
-    scriptFilename: variables["SCRIPT_FILENAME"],
-    query: variables["QUERY_STRING"],
-    adapter: process.env["TSGI_ADAPTER"],
-  });
-  captureConsole(log, scope);
-  return await runCgi({
-    target: targetOf(args, process.cwd()),
-    args,
-    variables,
-    outputFd: Number(outputFd),
-    log,
-    isLogApaches: logOptions.file === undefined,
-    scope,
-    errorPages: await errorPagesOfEnvironment(process.env, log),
-  });
-}
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(`tsgi-cgi: ${messageOf(error)}\n`);
-  process.exitCode = 1;
-}
-// Nothing that the application left behind keeps the process: the response is out and stdin is read.
-// eslint-disable-next-line unicorn/no-process-exit -- an entry file
-process.exit();
+await runCgiProgram();

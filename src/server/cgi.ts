@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { ClientGoneError, ContractError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
+import type { FastStart } from "../loader/fast-start.ts";
 import type { RequestScope } from "../log/scope.ts";
 import type { Log } from "../spec.ts";
 import { Background, deadline } from "./background.ts";
@@ -29,6 +30,7 @@ export interface CgiOptions {
   readonly isLogApaches: boolean;
   readonly scope: RequestScope;
   readonly errorPages: ErrorPages | undefined;
+  readonly fastStart: FastStart | undefined;
 }
 
 /** How long work after the response, and the rest of stdin, may keep the process, ms. */
@@ -93,6 +95,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
     checkIntervalMs: Infinity,
     mayBeProxied: false,
     log,
+    fastStart: options.fastStart,
   });
   const background = new Background(log);
   const withBody = hasBody(variables);
@@ -138,6 +141,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   await within(stdinRead, afterResponseMs);
   await background.idle(afterResponseMs);
   process.off("exit", exited);
+  sink.close();
   return sink.isBroken ? 1 : 0;
 }
 

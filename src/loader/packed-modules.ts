@@ -1,0 +1,93 @@
+// Runs the modules of a pack as Node runs CommonJS modules.
+// Rules: each is a Module of Node's own in Node's own cache, so that modules outside the pack find those in it and the other
+// way round; a name that the pack does not know, and every name as soon as somebody has changed Node's loader, is Node's.
+import { Module as NodeModule } from "node:module";
+import { dirname, isAbsolute } from "node:path";
+import type { Resolutions } from "./pack.ts";
+
+type Wrapper = (exports: unknown, require: Require, module: NodeJS.Module, file: string, folder: string) => void;
+type Require = ((name: string) => unknown) & { resolve?: unknown; main?: unknown; extensions?: unknown; cache?: unknown };
+
+/** What CommonJS programs have always changed of Node's loader, and so what is there on every Node. */
+interface Loader {
+  new (file: string, parent?: NodeJS.Module): NodeJS.Module;
+  readonly prototype: { require: unknown; _compile: unknown };
+  readonly _cache: Record<string, NodeJS.Module | undefined>;
+  readonly _extensions: Record<string, unknown>;
+  readonly _load: unknown;
+  readonly _nodeModulePaths: (folder: string) => string[];
+  readonly _resolveFilename: (name: string, parent: NodeJS.Module, isMain: boolean, options?: unknown) => string;
+  readonly _resolveLookupPaths: (name: string, parent: NodeJS.Module) => string[] | null;
+}
+
+// eslint-disable-next-line typescript/no-unsafe-type-assertion -- the types leave out what is not documented
+export const loader = NodeModule as unknown as Loader;
+
+function loaderParts(): readonly unknown[] {
+  const { _load, _resolveFilename, _extensions, prototype } = loader;
+  return [_load, _resolveFilename, _extensions[".js"], _extensions[".json"], prototype.require, prototype._compile];
+}
+
+export interface PackedProgram {
+  /** The application's script, then the modules. */
+  readonly files: readonly string[];
+  readonly functions: readonly Wrapper[];
+  readonly resolutions: Resolutions;
+  /** The file that `tsgi` stands for, and what it exports. */
+  readonly library: { readonly file: string; readonly load: () => unknown };
+  /** What `import()` is in a module. */
+  readonly importModule: (specifier: string, options?: ImportCallOptions) => Promise<unknown>;
+}
+
+/** Runs the application of a pack and gives its `module.exports`. Throws what its code throws. */
+export function runPacked(program: PackedProgram): unknown {
+  const { files, functions, resolutions, library, importModule } = program;
+  const before = loaderParts();
+  const isLoaderUnchanged = (): boolean => {
+    const now = loaderParts();
+    return before.every((part, index) => part === now[index]);
+  };
+  const wrappers = new Map(files.map((file, index) => [file, functions[index]]));
+
+  const load = (file: string, parent: NodeJS.Module): unknown => {
+    if (file === library.file) return library.load();
+    const known = loader._cache[file];
+    if (known !== undefined) return known.exports;
+    const wrapper = wrappers.get(file);
+    if (wrapper === undefined) return isAbsolute(file) ? parent.require(file) : process.getBuiltinModule(file);
+    const module = new loader(file, parent);
+    module.filename = file;
+    module.paths = loader._nodeModulePaths(dirname(file));
+    loader._cache[file] = module;
+    let hasFailed = true;
+    try {
+      run(wrapper, module);
+      hasFailed = false;
+    } finally {
+      if (hasFailed) delete loader._cache[file];
+    }
+    module.loaded = true;
+    return module.exports;
+  };
+
+  const run = (wrapper: Wrapper, module: NodeJS.Module, extra?: object): void => {
+    const folder = dirname(module.filename);
+    const names = resolutions[folder];
+    const require: Require = (name) => {
+      const file = isAbsolute(name) || name.startsWith("node:") ? name : names?.[name];
+      return file === undefined || !isLoaderUnchanged() ? module.require(name) : load(file, module);
+    };
+    const resolve = (name: string, options?: object): string => loader._resolveFilename(name, module, false, options);
+    resolve.paths = (name: string) => loader._resolveLookupPaths(name, module);
+    Object.assign(require, { resolve, main: process.mainModule, extensions: loader._extensions, cache: loader._cache }, extra);
+    Reflect.apply(wrapper, module.exports, [module.exports, require, module, module.filename, folder]);
+  };
+
+  const [script = ""] = files;
+  const [wrapper] = functions;
+  const module = new loader(script);
+  module.filename = script;
+  module.paths = loader._nodeModulePaths(dirname(script));
+  if (wrapper !== undefined) run(wrapper, module, { import: importModule });
+  return module.exports;
+}
