@@ -153,7 +153,7 @@ function bundle(esbuild: Esbuild, pass: Pass): Promise<BuildResult<Options>> {
     absWorkingDir: dirname(script),
     banner: { js: bundleHeader(script, form) },
     bundle: true,
-    charset: "utf8",
+    charset: form === "cjs" ? "ascii" : "utf8", // a pack is ASCII
     // Any list keeps esbuild from adding "module", which Node does not know; "node", "import" and "require" it adds itself.
     conditions: ["node-addons", "module-sync"],
     define: { ...scopeDefinitions },
@@ -234,6 +234,7 @@ function withoutIdleHeader(code: string, header: string): string {
  */
 function asNodeImports(code: string): string {
   const changed = code
+    .replace(/\/\/ Annotate the CommonJS export names.*\n0 && \(module\.exports = [^)]*\);/, "")
     .replaceAll(/\b__toESM\(require\(("(?:[^"\\]|\\.)*")\)\)/g, (_call, path: string) => `__toESM(require(${path}), 1)`)
     .replaceAll(`import("${importMark}`, `${importCalls.cjs}("`);
   if (!/\b__toESM\d|(?<!\.)\bimport\s*\(/.test(changed)) return changed;

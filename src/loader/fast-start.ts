@@ -19,6 +19,7 @@ import { runPacked } from "./packed-modules.ts";
 import type { PackedProgram } from "./packed-modules.ts";
 import { packageRoot } from "./package.ts";
 import { mapStacks } from "./stack-map.ts";
+import { lookAtFile } from "./packed-file.ts";
 import { checkWatch } from "./watch.ts";
 
 /** So often a pack is made anew because a request needed modules that were not in it. */
@@ -55,7 +56,7 @@ export class FastStart {
 
   /** Runs the application from its pack, or as an ES module by `importIt` where there is none or it fails. */
   async run(script: StartedScript, importIt: () => Promise<RunBundle>): Promise<RunBundle> {
-    const pack = readPack(script.folder, script.entry.bundle, Date.now());
+    const pack = readPack(script.folder, script.entry.bundle);
     let hasFailed = false;
     if (pack?.text !== undefined) {
       try {
@@ -71,7 +72,7 @@ export class FastStart {
 
   #runPack(script: StartedScript, pack: Pack, name: string): RunBundle {
     const filename = join(script.folder, name);
-    const text = readFileSync(filename, "utf8");
+    const text = readFileSync(filename, "latin1"); // it is ASCII
     const recorder = new PackRecorder(join(packageRoot, "dist"));
     const cached = evaluateCached(text, filename, `${filename}.code`);
     mapStacks({ filename, pack, mapFile: `${filename}.map` });
@@ -124,12 +125,15 @@ async function firstPack({ script, entry }: Started): Promise<NewPack | undefine
   const form = await compileCommonJs(script);
   if (checkWatch(entry.watch, Date.now()).change !== undefined) return undefined;
   const known = new Set(entry.watch.files.map(({ path }) => path));
+  const others = (form?.watch.files ?? []).filter(({ path }) => !known.has(path));
+  const watch = others.map(({ path }) => lookAtFile(path, Date.now()));
+  if (!watch.every((file) => file !== undefined)) return undefined; // too young: another request will do it
   return {
     bundle: entry.bundle,
     passes: 0,
     moduleFormat: entry.moduleFormat,
     resolutions: {},
-    watch: { files: (form?.watch.files ?? []).filter(({ path }) => !known.has(path)), absent: [] },
+    watch,
     modules: form === undefined ? [] : [{ file: script, code: `"use strict";${form.code}` }],
     map: form?.map ?? "",
   };
@@ -138,7 +142,7 @@ async function firstPack({ script, entry }: Started): Promise<NewPack | undefine
 /** The pack with what this process loaded beside it; undefined when that is nothing, or there was too much already. */
 function withRecorded(pack: Pack, text: string, { modules, resolutions, files }: Recorded): Omit<NewPack, "map"> | undefined {
   if (pack.passes > 0 && (modules.length === 0 || pack.passes === maxPasses)) return undefined;
-  const watched = new Set(files.map(({ path }) => path));
+  const watched = new Set(files.map(([path]) => path));
   const folders = new Set([...Object.keys(pack.resolutions), ...Object.keys(resolutions)]);
   return {
     bundle: pack.bundle,
@@ -147,7 +151,7 @@ function withRecorded(pack: Pack, text: string, { modules, resolutions, files }:
     resolutions: Object.fromEntries(
       [...folders].map((name) => [name, { ...pack.resolutions[name], ...resolutions[name] }]),
     ),
-    watch: { files: [...pack.watch.files.filter(({ path }) => !watched.has(path)), ...files], absent: pack.watch.absent },
+    watch: [...pack.watch.filter(([path]) => !watched.has(path)), ...files],
     modules: [...modulesIn(pack, text), ...modules],
   };
 }

@@ -1,15 +1,15 @@
 // Watches which installed modules a process loads, and by which names, to put them into a pack.
 // Rules: it changes nothing of what is loaded; what a pack cannot hold stays outside and is loaded as ever: ES modules, native
 // ones, modules that import at run time (their names count from their own file), and what does not compile by itself.
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, extname, isAbsolute, join, resolve, sep } from "node:path";
 import { types } from "node:util";
 import { Script } from "node:vm";
 import { wrapperStart } from "./pack.ts";
 import type { PackedModule, Resolutions } from "./pack.ts";
 import { loader } from "./packed-modules.ts";
-import { signatureOf, watchFile } from "./watch.ts";
-import type { WatchedFile } from "./watch.ts";
+import { lookAtFile } from "./packed-file.ts";
+import type { PackedFile } from "./packed-file.ts";
 
 /** More than this is not loaded for one request in earnest. */
 const maxModules = 5000;
@@ -21,7 +21,7 @@ const installMarks = [".package-lock.json", ".yarn-integrity", ".yarn-state.yml"
 export interface Recorded {
   readonly modules: readonly PackedModule[];
   readonly resolutions: Resolutions;
-  readonly files: readonly WatchedFile[];
+  readonly files: readonly PackedFile[];
 }
 
 export class PackRecorder {
@@ -53,11 +53,12 @@ export class PackRecorder {
   async end(known: ReadonlySet<string>): Promise<Recorded> {
     if (loader._resolveFilename === this.#recording) Object.assign(loader, { _resolveFilename: this.#original });
     const modules: PackedModule[] = [];
-    const files: WatchedFile[] = [];
+    const files: PackedFile[] = [];
     let bytes = 0;
     for (const [file, module] of Object.entries(loader._cache)) {
       if (module?.loaded !== true || known.has(file) || !this.#isInstalled(file)) continue;
-      const watched = watchFile(file, Date.now());
+      const watched = lookAtFile(file, Date.now());
+      if (watched === undefined) continue;
       const code = extname(file) === ".mjs" ? await this.#convert(file) : codeOf(file, module);
       if (code === undefined || (bytes += code.length) > maxBytes || modules.length === maxModules) continue;
       modules.push({ file, code });
@@ -80,7 +81,7 @@ export class PackRecorder {
     const names = this.#resolutions.get(dirname(file)) ?? new Map<string, string>();
     for (const [, name = ""] of code.matchAll(/\brequire\("(\.[^"]*)"\)/g)) names.set(name, resolve(dirname(file), name));
     this.#resolutions.set(dirname(file), names);
-    return `${code}\nmodule.exports = module.exports["module.exports"];`;
+    return asciiOf(`${code}\nmodule.exports = module.exports["module.exports"];`);
   }
 
   #isInstalled(file: string): boolean {
@@ -91,10 +92,10 @@ export class PackRecorder {
 function codeOf(file: string, module: NodeJS.Module): string | undefined {
   if (![".js", ".cjs", ".json"].includes(extname(file)) || types.isModuleNamespaceObject(module.exports)) return undefined;
   const text = readText(file);
-  if (extname(file) === ".json") return `module.exports = JSON.parse(${JSON.stringify(text.trim())});`;
-  const code = text.replace(/^#!/, "//");
-  const bare = code.replaceAll(/^\s*\/\/.*$|(?<=^|\s)\/\*\*[^]*?\*\//gm, ""); // types in comments import, too
-  if (/\bimport\s*\(/.test(bare)) return undefined;
+  if (extname(file) === ".json") return asciiOf(`module.exports = JSON.parse(${JSON.stringify(text.trim())});`);
+  const code = asciiOf(text.replace(/^#!/, "//"));
+  if (code === undefined) return undefined;
+  if (/\bimport\s*\(/.test(withoutComments(code))) return undefined; // types in comments import, too
   try {
     void new Script(`(${wrapperStart}${code}\n})`);
     return code;
@@ -103,12 +104,39 @@ function codeOf(file: string, module: NodeJS.Module): string | undefined {
   }
 }
 
+/**
+ * A text with other characters escaped, since V8 takes twice as long for a text that has any; undefined where an escape could
+ * mean something else: after a backslash, in a template that a function gets as it is written, for the ends of lines.
+ */
+function asciiOf(code: string): string | undefined {
+  // eslint-disable-next-line no-control-regex -- all that is not ASCII
+  const others = /[^\0-\x7F]/g;
+  if (!others.test(code)) return code;
+  if (/\\[^\0-\x7F]|[\u2028\u2029]/.test(code) || withoutComments(code).split("\n").some(mayShowRaw)) return undefined;
+  return code.replaceAll(others, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** Whether a function may get a template of this line as it is written, with a character that is not ASCII or a next line. */
+function mayShowRaw(line: string): boolean {
+  const parts = line.split("`");
+  return parts.some((text, index) => {
+    if (index % 2 === 1 || index === parts.length - 1 || !/[\w$)\]]$/.test(text)) return false;
+    // eslint-disable-next-line no-control-regex -- all that is not ASCII
+    return index + 2 >= parts.length || /[^\0-\x7F]/.test(parts[index + 1] ?? "");
+  });
+}
+
+/** Without the comments that begin a line, and those for documentation. */
+function withoutComments(code: string): string {
+  return code.replaceAll(/^\s*\/\/.*$|(?<=^|\s)\/\*\*[^]*?\*\//gm, "");
+}
+
 function readText(file: string): string {
   return readFileSync(file, "utf8").replace(/^\uFEFF/, "");
 }
 
 /** The node_modules folders that modules came from, with the marks of who installed them. */
-function watchInstalls(modules: readonly PackedModule[]): WatchedFile[] {
+function watchInstalls(modules: readonly PackedModule[]): PackedFile[] {
   const name = `${sep}node_modules${sep}`;
   const folders = new Set<string>();
   for (const { file } of modules) {
@@ -117,5 +145,8 @@ function watchInstalls(modules: readonly PackedModule[]): WatchedFile[] {
     }
   }
   const marks = [...folders].flatMap((folder) => installMarks.map((mark) => join(folder, mark)));
-  return [...folders, ...marks.filter((path) => existsSync(path))].map((path) => ({ path, signature: signatureOf(path) }));
+  return [...folders, ...marks].flatMap((path) => {
+    const file = lookAtFile(path, Infinity);
+    return file === undefined ? [] : [file];
+  });
 }

@@ -6,8 +6,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ModuleFormat } from "./entry.ts";
-import { checkWatch, fingerprint } from "./watch.ts";
-import type { Watch } from "./watch.ts";
+import { isUnchanged } from "./packed-file.ts";
+import type { PackedFile } from "./packed-file.ts";
+import { fingerprint } from "./watch.ts";
 import { removeQuietly, writeWhole } from "./whole-file.ts";
 
 /** Raised when the shape of the index or of the text changes. */
@@ -33,7 +34,7 @@ export interface Pack {
   /** Where the code of each begins and ends in the text, UTF-16 units. */
   readonly spans: readonly (readonly [start: number, end: number])[];
   readonly resolutions: Resolutions;
-  readonly watch: Watch;
+  readonly watch: readonly PackedFile[];
 }
 
 /** A module on its way into a pack. */
@@ -52,13 +53,13 @@ export interface NewPack extends Pick<Pack, "bundle" | "moduleFormat" | "passes"
 const thisNode = `${process.version} ${process.arch}`;
 
 /** The pack of a bundle when it is there and still true. */
-export function readPack(folder: string, bundle: string, nowMs: number): Pack | undefined {
+export function readPack(folder: string, bundle: string): Pack | undefined {
   try {
     const pack = JSON.parse(readFileSync(join(folder, indexName(bundle)), "utf8")) as Pack;
     if (pack.format !== formatNumber || pack.node !== thisNode || pack.bundle !== bundle) return undefined;
-    return checkWatch(pack.watch, nowMs).change === undefined ? pack : undefined;
+    return pack.watch.every(isUnchanged) ? pack : undefined;
   } catch {
-    return undefined; // missing, or half a file after a crash
+    return undefined; // missing, half a file after a crash, or a folder that may not be looked into
   }
 }
 

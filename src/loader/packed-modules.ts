@@ -6,7 +6,13 @@ import { dirname, isAbsolute } from "node:path";
 import type { Resolutions } from "./pack.ts";
 
 type Wrapper = (exports: unknown, require: Require, module: NodeJS.Module, file: string, folder: string) => void;
-type Require = ((name: string) => unknown) & { resolve?: unknown; main?: unknown; extensions?: unknown; cache?: unknown };
+type Require = ((name: string) => unknown) & {
+  resolve?: unknown;
+  main?: unknown;
+  extensions?: unknown;
+  cache?: unknown;
+  import?: unknown;
+};
 
 /** What CommonJS programs have always changed of Node's loader, and so what is there on every Node. */
 interface Loader {
@@ -23,9 +29,18 @@ interface Loader {
 // eslint-disable-next-line typescript/no-unsafe-type-assertion -- the types leave out what is not documented
 export const loader = NodeModule as unknown as Loader;
 
-function loaderParts(): readonly unknown[] {
-  const { _load, _resolveFilename, _extensions, prototype } = loader;
-  return [_load, _resolveFilename, _extensions[".js"], _extensions[".json"], prototype.require, prototype._compile];
+/** Answers whether the parts of Node's loader that others change are what they are now. */
+function loaderWatch(): () => boolean {
+  const { _extensions: extensions, _load: load, _resolveFilename: resolveFilename, prototype } = loader;
+  const { ".js": script, ".json": json } = extensions;
+  const { require, _compile: compile } = prototype;
+  return () =>
+    loader._load === load &&
+    loader._resolveFilename === resolveFilename &&
+    extensions[".js"] === script &&
+    extensions[".json"] === json &&
+    prototype.require === require &&
+    prototype._compile === compile;
 }
 
 export interface PackedProgram {
@@ -42,11 +57,7 @@ export interface PackedProgram {
 /** Runs the application of a pack and gives its `module.exports`. Throws what its code throws. */
 export function runPacked(program: PackedProgram): unknown {
   const { files, functions, resolutions, library, importModule } = program;
-  const before = loaderParts();
-  const isLoaderUnchanged = (): boolean => {
-    const now = loaderParts();
-    return before.every((part, index) => part === now[index]);
-  };
+  const isLoaderUnchanged = loaderWatch();
   const wrappers = new Map(files.map((file, index) => [file, functions[index]]));
 
   const load = (file: string, parent: NodeJS.Module): unknown => {
@@ -70,7 +81,7 @@ export function runPacked(program: PackedProgram): unknown {
     return module.exports;
   };
 
-  const run = (wrapper: Wrapper, module: NodeJS.Module, extra?: object): void => {
+  const run = (wrapper: Wrapper, module: NodeJS.Module, importOwn?: PackedProgram["importModule"]): void => {
     const folder = dirname(module.filename);
     const names = resolutions[folder];
     const require: Require = (name) => {
@@ -79,7 +90,11 @@ export function runPacked(program: PackedProgram): unknown {
     };
     const resolve = (name: string, options?: object): string => loader._resolveFilename(name, module, false, options);
     resolve.paths = (name: string) => loader._resolveLookupPaths(name, module);
-    Object.assign(require, { resolve, main: process.mainModule, extensions: loader._extensions, cache: loader._cache }, extra);
+    require.resolve = resolve;
+    require.main = process.mainModule;
+    require.extensions = loader._extensions;
+    require.cache = loader._cache;
+    if (importOwn !== undefined) require.import = importOwn;
     Reflect.apply(wrapper, module.exports, [module.exports, require, module, module.filename, folder]);
   };
 
@@ -88,6 +103,6 @@ export function runPacked(program: PackedProgram): unknown {
   const module = new loader(script);
   module.filename = script;
   module.paths = loader._nodeModulePaths(dirname(script));
-  if (wrapper !== undefined) run(wrapper, module, { import: importModule });
+  if (wrapper !== undefined) run(wrapper, module, importModule);
   return module.exports;
 }
