@@ -75,7 +75,7 @@ export class FastStart {
     const text = readFileSync(filename, "latin1"); // it is ASCII
     const recorder = new PackRecorder(join(packageRoot, "dist"));
     const cached = evaluateCached(text, filename, `${filename}.code`);
-    mapStacks({ filename, pack, mapFile: `${filename}.map` });
+    const unmapStacks = mapStacks({ filename, pack, mapFile: `${filename}.map` });
     const [own, ...others] = modulesIn(pack, text);
     const capture = captureFor(filename, others.length > 0 ? text : (own?.code ?? ""), this.#log);
     try {
@@ -86,6 +86,8 @@ export class FastStart {
       return { namespace: pack.moduleFormat === "cjs" ? { default: exported } : (exported as Namespace), capture };
     } catch (error) {
       capture.end();
+      recorder.stop();
+      unmapStacks();
       throw error;
     }
   }

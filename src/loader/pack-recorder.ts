@@ -49,9 +49,14 @@ export class PackRecorder {
     Object.assign(loader, { _resolveFilename: this.#recording });
   }
 
+  /** Records no more. */
+  stop(): void {
+    if (loader._resolveFilename === this.#recording) Object.assign(loader, { _resolveFilename: this.#original });
+  }
+
   /** What was loaded from node_modules folders until now, without the `known` files. Records no more. */
   async end(known: ReadonlySet<string>): Promise<Recorded> {
-    if (loader._resolveFilename === this.#recording) Object.assign(loader, { _resolveFilename: this.#original });
+    this.stop();
     const modules: PackedModule[] = [];
     const files: PackedFile[] = [];
     let bytes = 0;

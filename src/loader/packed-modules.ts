@@ -20,7 +20,7 @@ interface Loader {
   readonly prototype: { require: unknown; _compile: unknown };
   readonly _cache: Record<string, NodeJS.Module | undefined>;
   readonly _extensions: Record<string, unknown>;
-  readonly _load: unknown;
+  readonly _load: (file: string, parent: NodeJS.Module | undefined, isMain: boolean) => unknown;
   readonly _nodeModulePaths: (folder: string) => string[];
   readonly _resolveFilename: (name: string, parent: NodeJS.Module, isMain: boolean, options?: unknown) => string;
   readonly _resolveLookupPaths: (name: string, parent: NodeJS.Module) => string[] | null;
@@ -60,12 +60,13 @@ export function runPacked(program: PackedProgram): unknown {
   const isLoaderUnchanged = loaderWatch();
   const wrappers = new Map(files.map((file, index) => [file, functions[index]]));
 
-  const load = (file: string, parent: NodeJS.Module): unknown => {
+  /** `parent` is undefined for what the application loads: what an ES module imports has none. */
+  const load = (file: string, parent: NodeJS.Module | undefined): unknown => {
     if (file === library.file) return library.load();
     const known = loader._cache[file];
     if (known !== undefined) return known.exports;
     const wrapper = wrappers.get(file);
-    if (wrapper === undefined) return isAbsolute(file) ? parent.require(file) : process.getBuiltinModule(file);
+    if (wrapper === undefined) return isAbsolute(file) ? loader._load(file, parent, false) : process.getBuiltinModule(file);
     const module = new loader(file, parent);
     module.filename = file;
     module.paths = loader._nodeModulePaths(dirname(file));
@@ -84,9 +85,11 @@ export function runPacked(program: PackedProgram): unknown {
   const run = (wrapper: Wrapper, module: NodeJS.Module, importOwn?: PackedProgram["importModule"]): void => {
     const folder = dirname(module.filename);
     const names = resolutions[folder];
+    const isOwn = importOwn !== undefined;
     const require: Require = (name) => {
       const file = isAbsolute(name) || name.startsWith("node:") ? name : names?.[name];
-      return file === undefined || !isLoaderUnchanged() ? module.require(name) : load(file, module);
+      if (file !== undefined && isLoaderUnchanged()) return load(file, isOwn ? undefined : module);
+      return isOwn ? loader._load(name, undefined, false) : module.require(name);
     };
     const resolve = (name: string, options?: object): string => loader._resolveFilename(name, module, false, options);
     resolve.paths = (name: string) => loader._resolveLookupPaths(name, module);
@@ -94,7 +97,7 @@ export function runPacked(program: PackedProgram): unknown {
     require.main = process.mainModule;
     require.extensions = loader._extensions;
     require.cache = loader._cache;
-    if (importOwn !== undefined) require.import = importOwn;
+    if (isOwn) require.import = importOwn;
     Reflect.apply(wrapper, module.exports, [module.exports, require, module, module.filename, folder]);
   };
 

@@ -21,8 +21,8 @@ interface Place {
   readonly column: number;
 }
 
-/** Takes Error.prepareStackTrace over, as far as it is nobody else's. */
-export function mapStacks(text: MappedText): void {
+/** Takes Error.prepareStackTrace over, as far as it is nobody else's. Gives a function that gives it back. */
+export function mapStacks(text: MappedText): () => void {
   const before = Error.prepareStackTrace;
   let sourceMap: SourceMap | undefined;
   const placeOf = (line: number, column: number): Place => {
@@ -47,6 +47,10 @@ export function mapStacks(text: MappedText): void {
     if (before !== undefined && !sites.some((site) => site.getFileName() === text.filename)) return before(error, sites) as unknown;
     const lines = sites.map((site) => `\n    at ${show(site)}`);
     return `${headOf(error)}${lines.join("")}`;
+  };
+  return () => {
+    if (before === undefined) delete (Error as Partial<typeof Error>).prepareStackTrace;
+    else Error.prepareStackTrace = before;
   };
 }
 
