@@ -79,7 +79,9 @@ interface HttpModule {
 
 function isHttpServer(server: NetServer): server is Server {
   if (Object.getPrototypeOf(server) === NetServer.prototype) return false;
-  return ["node:http", "node:https"].some((name) => server instanceof (process.getBuiltinModule(name) as HttpModule).Server);
+  return ["node:http", "node:https"].some(
+    (name) => server instanceof (process.getBuiltinModule(name) as HttpModule).Server,
+  );
 }
 
 function install(): void {

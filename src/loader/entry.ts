@@ -147,7 +147,10 @@ function removeOld(folder: string, stem: string, kept: readonly (string | undefi
     const path = join(folder, name);
     if (name.startsWith(`${stem}-`) && name.endsWith(".mjs")) {
       if (!kept.includes(name)) removeQuietly(path);
-    } else if (/^[\da-f]+(?:-[\w.]+)?\.(?:mjs|json|pack|map|code)(?:\.[\w.]+\.tmp)?$/.test(name) && name !== `${stem}.json`) {
+    } else if (
+      /^[\da-f]+(?:-[\w.]+)?\.(?:mjs|json|pack|map|code)(?:\.[\w.]+\.tmp)?$/.test(name) &&
+      name !== `${stem}.json`
+    ) {
       const ageMs = nowMs - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs);
       if (ageMs > (name.endsWith(".tmp") ? abandonedMs : forgottenMs)) removeQuietly(path);
     }

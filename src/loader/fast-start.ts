@@ -142,7 +142,11 @@ async function firstPack({ script, entry }: Started): Promise<NewPack | undefine
 }
 
 /** The pack with what this process loaded beside it; undefined when that is nothing, or there was too much already. */
-function withRecorded(pack: Pack, text: string, { modules, resolutions, files }: Recorded): Omit<NewPack, "map"> | undefined {
+function withRecorded(
+  pack: Pack,
+  text: string,
+  { modules, resolutions, files }: Recorded,
+): Omit<NewPack, "map"> | undefined {
   if (pack.passes > 0 && (modules.length === 0 || pack.passes === maxPasses)) return undefined;
   const watched = new Set(files.map(([path]) => path));
   const folders = new Set([...Object.keys(pack.resolutions), ...Object.keys(resolutions)]);

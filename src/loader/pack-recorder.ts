@@ -69,7 +69,9 @@ export class PackRecorder {
       modules.push({ file, code });
       files.push(watched);
     }
-    const resolutions = Object.fromEntries([...this.#resolutions].map(([folder, names]) => [folder, Object.fromEntries(names)]));
+    const resolutions = Object.fromEntries(
+      [...this.#resolutions].map(([folder, names]) => [folder, Object.fromEntries(names)]),
+    );
     return { modules, resolutions, files: [...files, ...watchInstalls(modules)] };
   }
 
@@ -84,7 +86,8 @@ export class PackRecorder {
     const code = await convertEsModule(file, text);
     if (code === undefined) return undefined;
     const names = this.#resolutions.get(dirname(file)) ?? new Map<string, string>();
-    for (const [, name = ""] of code.matchAll(/\brequire\("(\.[^"]*)"\)/g)) names.set(name, resolve(dirname(file), name));
+    for (const [, name = ""] of code.matchAll(/\brequire\("(\.[^"]*)"\)/g))
+      names.set(name, resolve(dirname(file), name));
     this.#resolutions.set(dirname(file), names);
     return asciiOf(`${code}\nmodule.exports = module.exports["module.exports"];`);
   }
@@ -95,7 +98,8 @@ export class PackRecorder {
 }
 
 function codeOf(file: string, module: NodeJS.Module): string | undefined {
-  if (![".js", ".cjs", ".json"].includes(extname(file)) || types.isModuleNamespaceObject(module.exports)) return undefined;
+  if (![".js", ".cjs", ".json"].includes(extname(file)) || types.isModuleNamespaceObject(module.exports))
+    return undefined;
   const text = readText(file);
   if (extname(file) === ".json") return asciiOf(`module.exports = JSON.parse(${JSON.stringify(text.trim())});`);
   const code = asciiOf(text.replace(/^#!/, "//"));

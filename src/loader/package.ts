@@ -8,7 +8,9 @@ export const packageRoot: string = dirname(dirname(import.meta.dirname));
 
 /** The file that `tsgi` stands for in an application: of the same build as what runs, so that each class is there once. */
 export const libraryMain: string =
-  basename(import.meta.dirname) === "bundled" ? join(import.meta.dirname, "index.js") : join(packageRoot, "dist", "index.js");
+  basename(import.meta.dirname) === "bundled"
+    ? join(import.meta.dirname, "index.js")
+    : join(packageRoot, "dist", "index.js");
 
 /** Major version of the running Node. */
 export const nodeMajor: string = process.versions.node.split(".", 1)[0] ?? "";

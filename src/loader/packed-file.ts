@@ -20,7 +20,5 @@ export function lookAtFile(path: string, nowMs: number): PackedFile | undefined 
 export function isUnchanged([path, modifiedMs, changedMs, size, inode]: PackedFile): boolean {
   const status = statSync(path, { throwIfNoEntry: false });
   if (status === undefined) return false;
-  return (
-    status.mtimeMs === modifiedMs && status.ctimeMs === changedMs && status.size === size && status.ino === inode
-  );
+  return status.mtimeMs === modifiedMs && status.ctimeMs === changedMs && status.size === size && status.ino === inode;
 }

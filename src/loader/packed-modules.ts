@@ -5,7 +5,10 @@ import { Module as NodeModule } from "node:module";
 import { dirname, isAbsolute } from "node:path";
 import type { Resolutions } from "./pack.ts";
 
-type Wrapper = (exports: unknown, require: Require, module: NodeJS.Module, file: string, folder: string) => void;
+/** The function around a module, which gets what Node gives it. */
+export type ModuleWrapper = (
+  ...given: [exports: unknown, require: Require, module: NodeJS.Module, file: string, folder: string]
+) => void;
 type Require = ((name: string) => unknown) & {
   resolve?: unknown;
   main?: unknown;
@@ -46,7 +49,7 @@ function loaderWatch(): () => boolean {
 export interface PackedProgram {
   /** The application's script, then the modules. */
   readonly files: readonly string[];
-  readonly functions: readonly Wrapper[];
+  readonly functions: readonly ModuleWrapper[];
   readonly resolutions: Resolutions;
   /** The file that `tsgi` stands for, and what it exports. */
   readonly library: { readonly file: string; readonly load: () => unknown };
@@ -66,7 +69,8 @@ export function runPacked(program: PackedProgram): unknown {
     const known = loader._cache[file];
     if (known !== undefined) return known.exports;
     const wrapper = wrappers.get(file);
-    if (wrapper === undefined) return isAbsolute(file) ? loader._load(file, parent, false) : process.getBuiltinModule(file);
+    if (wrapper === undefined)
+      return isAbsolute(file) ? loader._load(file, parent, false) : process.getBuiltinModule(file);
     const module = new loader(file, parent);
     module.filename = file;
     module.paths = loader._nodeModulePaths(dirname(file));
@@ -82,7 +86,7 @@ export function runPacked(program: PackedProgram): unknown {
     return module.exports;
   };
 
-  const run = (wrapper: Wrapper, module: NodeJS.Module, importOwn?: PackedProgram["importModule"]): void => {
+  const run = (wrapper: ModuleWrapper, module: NodeJS.Module, importOwn?: PackedProgram["importModule"]): void => {
     const folder = dirname(module.filename);
     const names = resolutions[folder];
     const isOwn = importOwn !== undefined;

@@ -23,6 +23,7 @@ interface Place {
 
 /** Takes Error.prepareStackTrace over, as far as it is nobody else's. Gives a function that gives it back. */
 export function mapStacks(text: MappedText): () => void {
+  // eslint-disable-next-line typescript/unbound-method -- put back as it was
   const before = Error.prepareStackTrace;
   let sourceMap: SourceMap | undefined;
   const placeOf = (line: number, column: number): Place => {
@@ -34,17 +35,24 @@ export function mapStacks(text: MappedText): () => void {
     sourceMap ??= new SourceMap(JSON.parse(readFileSync(text.mapFile, "utf8")) as SourceMapPayload);
     const entry = sourceMap.findEntry(inside.line - 1, inside.column - 1);
     if (!("originalSource" in entry)) return inside;
-    return { file: fileURLToPath(entry.originalSource), line: entry.originalLine + 1, column: entry.originalColumn + 1 };
+    return {
+      file: fileURLToPath(entry.originalSource),
+      line: entry.originalLine + 1,
+      column: entry.originalColumn + 1,
+    };
   };
   const show = (site: NodeJS.CallSite): string => {
+    // eslint-disable-next-line typescript/no-base-to-string -- V8 writes it as in a stack
+    const shown = String(site);
     const line = site.getLineNumber();
     const column = site.getColumnNumber();
-    if (site.getFileName() !== text.filename || line === null || column === null) return site.toString();
+    if (site.getFileName() !== text.filename || line === null || column === null) return shown;
     const place = placeOf(line, column);
-    return site.toString().replace(`${text.filename}:${line}:${column}`, () => `${place.file}:${place.line}:${place.column}`);
+    return shown.replace(`${text.filename}:${line}:${column}`, () => `${place.file}:${place.line}:${place.column}`);
   };
   Error.prepareStackTrace = (error, sites) => {
-    if (before !== undefined && !sites.some((site) => site.getFileName() === text.filename)) return before(error, sites) as unknown;
+    if (before !== undefined && !sites.some((site) => site.getFileName() === text.filename))
+      return before(error, sites) as unknown;
     const lines = sites.map((site) => `\n    at ${show(site)}`);
     return `${headOf(error)}${lines.join("")}`;
   };
@@ -57,5 +65,6 @@ export function mapStacks(text: MappedText): () => void {
 /** The first line: errors of Node's own have their code in it. */
 function headOf(error: Error): string {
   const isNodes = Object.hasOwn(error, "code") && Object.hasOwn(error, "toString");
-  return isNodes ? error.toString() : (Reflect.apply(Error.prototype.toString, error, []) as string);
+  // eslint-disable-next-line typescript/unbound-method -- called with `this`
+  return isNodes ? error.toString() : Reflect.apply(Error.prototype.toString, error, []);
 }

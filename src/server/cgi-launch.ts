@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { currentOwner, findCacheFolder } from "../loader/cache.ts";
 import { evaluateCached } from "../loader/code-cache.ts";
 import { loader } from "../loader/packed-modules.ts";
+import type { ModuleWrapper } from "../loader/packed-modules.ts";
 import { fingerprint, signatureOf } from "../loader/watch.ts";
 import type { BundledProgram } from "./cgi-program.ts";
 import { trustedWords } from "./trusted-words.ts";
@@ -32,11 +33,9 @@ function findCodeFile(): string | undefined {
   }
 }
 
-type Wrapper = (exports: object, require: object, module: NodeJS.Module, file: string, folder: string) => void;
-
 /** The bundled program: its modules, and those that are seldom needed, each made when it is asked for. */
 interface Program {
-  needed: { readonly "server/cgi-program.js": typeof import("./cgi-program.ts") };
+  needed: { readonly "server/cgi-program.js": { runCgiProgram(bundled: BundledProgram): Promise<void> } };
   library: () => unknown;
 }
 
@@ -48,7 +47,13 @@ function evaluate(name: string, codeFile: string | undefined, more: object): { e
   // Applications that are ES modules get the library from here, too.
   loader._cache[file] = module;
   const own = (id: string): unknown => require(id);
-  (script.value as Wrapper)(module.exports as object, Object.assign(own, more), module, file, import.meta.dirname);
+  (script.value as ModuleWrapper)(
+    module.exports as object,
+    Object.assign(own, more),
+    module,
+    file,
+    import.meta.dirname,
+  );
   return { exported: module.exports as object, keep: script.keep };
 }
 

@@ -121,7 +121,10 @@ export const application = (_: unknown, startResponse: Function) => {
   expect(await settle("change")).toEqual(["one!", "one!", "one!", "one!"]);
   await workspace.write("change/node_modules/value/part.js", `module.exports = "two";`);
   expect(await ask("change")).toMatchObject({ body: "two!" });
-  await workspace.write("change/app.ts", readFileSync(workspace.path("change", "app.ts"), "utf8").replace("value;", "value + '?';"));
+  await workspace.write(
+    "change/app.ts",
+    readFileSync(workspace.path("change", "app.ts"), "utf8").replace("value;", "value + '?';"),
+  );
   expect(await ask("change")).toMatchObject({ body: "two!?" });
 });
 
@@ -142,7 +145,11 @@ export const application = (_: unknown, startResponse: Function): string => {
     "node_modules/fail/index.js": `"use strict";\n\nmodule.exports = () => {\n  throw new TypeError("for this test");\n};`,
   });
   const [first = "", ...others] = await settle("errors");
-  const place = (stack: string): string[] => stack.split("\n").slice(0, 3).map((line) => line.replace(/ \(.*\/errors\//, " ("));
+  const place = (stack: string): string[] =>
+    stack
+      .split("\n")
+      .slice(0, 3)
+      .map((line) => line.replace(/ \(.*\/errors\//, " ("));
   expect(place(first)[0]).toBe("TypeError: for this test");
   expect(first).toMatch(/errors\/node_modules\/fail\/index\.js:4:9/);
   expect(first).toMatch(/errors\/app\.ts:7:12/);
