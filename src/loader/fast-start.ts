@@ -11,7 +11,7 @@ import type { CachedScript } from "./code-cache.ts";
 import type { CacheEntry } from "./entry.ts";
 import { captureFor } from "./instance.ts";
 import type { Namespace, RunBundle } from "./instance.ts";
-import { modulesIn, readPack, writePack } from "./pack.ts";
+import { modulesIn, readPack, toolsOf, writePack } from "./pack.ts";
 import type { NewPack, Pack } from "./pack.ts";
 import { PackRecorder } from "./pack-recorder.ts";
 import type { Recorded } from "./pack-recorder.ts";
@@ -56,23 +56,22 @@ export class FastStart {
 
   /** Runs the application from its pack, or as an ES module by `importIt` where there is none or it fails. */
   async run(script: StartedScript, importIt: () => Promise<RunBundle>): Promise<RunBundle> {
-    const pack = readPack(script.folder, script.entry.bundle);
+    const found = readPack(script.folder, script.entry);
     let hasFailed = false;
-    if (pack?.text !== undefined) {
+    if (found?.text !== undefined) {
       try {
-        return this.#runPack(script, pack, pack.text);
+        return this.#runPack(script, found.pack, found.text);
       } catch {
         hasFailed = true; // if it is the application's fault, the import fails as well, and tells why
       }
     }
     const imported = await importIt();
-    this.#started = { ...script, pack, ran: undefined, hasFailed };
+    this.#started = { ...script, pack: found?.pack, ran: undefined, hasFailed };
     return imported;
   }
 
-  #runPack(script: StartedScript, pack: Pack, name: string): RunBundle {
-    const filename = join(script.folder, name);
-    const text = readFileSync(filename, "latin1"); // it is ASCII
+  #runPack(script: StartedScript, pack: Pack, text: string): RunBundle {
+    const filename = join(script.folder, pack.text ?? "");
     const recorder = new PackRecorder(join(packageRoot, "dist"));
     const cached = evaluateCached(text, filename, `${filename}.code`);
     const unmapStacks = mapStacks({ filename, pack, mapFile: `${filename}.map` });
@@ -132,6 +131,7 @@ async function firstPack({ script, entry }: Started): Promise<NewPack | undefine
   if (!watch.every((file) => file !== undefined)) return undefined; // too young: another request will do it
   return {
     bundle: entry.bundle,
+    tools: toolsOf(entry),
     passes: 0,
     moduleFormat: entry.moduleFormat,
     resolutions: {},
@@ -152,6 +152,7 @@ function withRecorded(
   const folders = new Set([...Object.keys(pack.resolutions), ...Object.keys(resolutions)]);
   return {
     bundle: pack.bundle,
+    tools: pack.tools,
     passes: pack.passes + 1,
     moduleFormat: pack.moduleFormat,
     resolutions: Object.fromEntries(

@@ -5,7 +5,7 @@
 // rename, and a text's name carries the hash of its content.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ModuleFormat } from "./entry.ts";
+import type { CacheEntry, ModuleFormat } from "./entry.ts";
 import { isUnchanged } from "./packed-file.ts";
 import type { PackedFile } from "./packed-file.ts";
 import { fingerprint } from "./watch.ts";
@@ -22,6 +22,8 @@ export interface Pack {
   readonly node: string;
   /** The bundle that it was made beside. */
   readonly bundle: string;
+  /** What it was made with. */
+  readonly tools: string;
   /** Name of the text; undefined when the application can only be an ES module. */
   readonly text: string | undefined;
   /** How often it was made anew with modules that were missing. */
@@ -43,7 +45,7 @@ export interface PackedModule {
   readonly code: string;
 }
 
-export interface NewPack extends Pick<Pack, "bundle" | "moduleFormat" | "passes" | "resolutions" | "watch"> {
+export interface NewPack extends Pick<Pack, "bundle" | "tools" | "moduleFormat" | "passes" | "resolutions" | "watch"> {
   /** The application first. None: it can only be an ES module. */
   readonly modules: readonly PackedModule[];
   /** The application's source map, JSON. */
@@ -52,14 +54,26 @@ export interface NewPack extends Pick<Pack, "bundle" | "moduleFormat" | "passes"
 
 const thisNode = `${process.version} ${process.arch}`;
 
-/** The pack of a bundle when it is there and still true. */
-export function readPack(folder: string, bundle: string): Pack | undefined {
+/** The compiler's own files, as an entry knows them. */
+export function toolsOf({ tools }: CacheEntry): string {
+  return tools.map(({ signature }) => signature).join();
+}
+
+/**
+ * The pack of an entry when it is there and still true, with its text: an expression whose value is an array of functions,
+ * one for each module. Never throws.
+ */
+export function readPack(
+  folder: string,
+  entry: CacheEntry,
+): { readonly pack: Pack; readonly text: string | undefined } | undefined {
   try {
-    const pack = JSON.parse(readFileSync(join(folder, indexName(bundle)), "utf8")) as Pack;
-    if (pack.format !== formatNumber || pack.node !== thisNode || pack.bundle !== bundle) return undefined;
-    return pack.watch.every(isUnchanged) ? pack : undefined;
+    const pack = JSON.parse(readFileSync(join(folder, indexName(entry.bundle)), "utf8")) as Pack;
+    if (pack.format !== formatNumber || pack.node !== thisNode || pack.bundle !== entry.bundle) return undefined;
+    if (pack.tools !== toolsOf(entry) || !pack.watch.every(isUnchanged)) return undefined;
+    return { pack, text: pack.text === undefined ? undefined : readFileSync(join(folder, pack.text), "latin1") };
   } catch {
-    return undefined; // missing, half a file after a crash, or a folder that may not be looked into
+    return undefined; // missing, half a file after a crash, or replaced just now by another process
   }
 }
 

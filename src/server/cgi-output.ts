@@ -82,7 +82,12 @@ export class CgiOutput implements ResponseSink {
 
   /** Gives the descriptor back, after the end: Apache learns from it that the response is whole. */
   close(): void {
-    if (this.#stream === undefined) closeSync(this.#fd);
+    if (this.#stream !== undefined) return; // it closes what it has
+    try {
+      closeSync(this.#fd);
+    } catch (error) {
+      if (systemCodeOf(error) !== "EBADF") throw error; // the application has closed it
+    }
   }
 
   #end(): void {
