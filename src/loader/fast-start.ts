@@ -75,8 +75,8 @@ export class FastStart {
     const recorder = new PackRecorder(join(packageRoot, "dist"));
     const cached = evaluateCached(text, filename, `${filename}.code`);
     const unmapStacks = mapStacks({ filename, pack, mapFile: `${filename}.map` });
-    const [own, ...others] = modulesIn(pack, text);
-    const capture = captureFor(filename, others.length > 0 ? text : (own?.code ?? ""), this.#log);
+    const own = pack.files.length > 1 ? text : text.slice(...(pack.spans[0] ?? []));
+    const capture = captureFor(filename, own, this.#log);
     try {
       const functions = cached.value as PackedProgram["functions"];
       const { files, resolutions } = pack;

@@ -18,6 +18,7 @@ declare const importModule: BundledProgram["importModule"];
 declare const require: NodeJS.Require;
 
 const [, , , entry = "", ...argv] = process.argv;
+
 /** Where the machine code of the program is kept for this application; undefined where there is no safe place. */
 function findCodeFile(): string | undefined {
   const { SCRIPT_FILENAME: scriptFilename = "", QUERY_STRING: query } = process.env;
