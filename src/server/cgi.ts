@@ -30,7 +30,7 @@ export interface CgiOptions {
   readonly isLogApaches: boolean;
   readonly scope: RequestScope;
   readonly errorPages: ErrorPages | undefined;
-  readonly fastStart: FastStart | undefined;
+  readonly fastStart?: FastStart | undefined;
 }
 
 /** How long work after the response, and the rest of stdin, may keep the process, ms. */
