@@ -29,7 +29,8 @@ my $block         = 65_528;    # content of a record, a multiple of 8
 my $pipe_block    = 4096;      # what a pipe that select calls writable takes without waiting
 
 my @passed = qw(PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_ALL LC_CTYPE TZ TMPDIR XDG_CACHE_HOME NODE_ENV
-    LD_LIBRARY_PATH TSGI_LOG_LEVEL TSGI_LOG_FILE TSGI_ERROR_PAGE TSGI_DEBUG TSGI_ADAPTER);
+    LD_LIBRARY_PATH TSGI_LOG_LEVEL TSGI_LOG_FILE TSGI_ERROR_PAGE TSGI_DEBUG TSGI_ADAPTER
+    TSGI_TRUSTED_PROXIES TSGI_TRUSTED_PROXY_HEADERS);
 
 my %option;    # of the command line, by name
 my $home;      # the folder that we came from, to go back

@@ -101,6 +101,28 @@ export class FormTypeError extends TsgiError {
   }
 }
 
+/** The web server sent a request a second time, after the first that had it died, and its body is gone. Answers 503. */
+export class ReplayedRequestError extends TsgiError {
+  constructor() {
+    super("the web server sent the request again without its body, which the one before had taken", {
+      code: "TSGI1031",
+      fault: "peer",
+      status: 503,
+    });
+  }
+}
+
+/** A peer has not sent the secret of `--secret-file`. Answers 403. */
+export class PeerSecretError extends TsgiError {
+  constructor(isGiven: boolean) {
+    super(`the request came ${isGiven ? "with a wrong secret" : "without the secret"} of --secret-file`, {
+      code: "TSGI1032",
+      fault: "peer",
+      status: 403,
+    });
+  }
+}
+
 /** The application broke the contract: a malformed status or header, startResponse called twice, a body that is none. */
 export class ContractError extends TsgiError {
   constructor(message: string, cause?: unknown) {

@@ -1,8 +1,10 @@
 // The public surface of the package, and the only file that re-exports.
 
 export type {
+  AllowAccess,
   Application,
   Body,
+  CheckPassword,
   Chunk,
   Environ,
   ErrorStream,
@@ -10,6 +12,7 @@ export type {
   FileLike,
   FileReader,
   FileWrapper,
+  GroupsForUser,
   HeaderList,
   InputStream,
   Log,
@@ -66,3 +69,18 @@ export type { FetchContext, FetchHandler } from "./adapters/fetch-handler.ts";
 export { recognize } from "./adapters/recognize.ts";
 export type { Recognized } from "./adapters/recognize.ts";
 export type { AdapterName } from "./adapters/names.ts";
+export { on } from "./events.ts";
+export type {
+  EventListener,
+  EventName,
+  ProcessEvents,
+  ProcessStopping,
+  RequestException,
+  RequestFacts,
+  RequestFinished,
+  RequestStarted,
+  ResponseStarted,
+} from "./events.ts";
+export { processMetrics, requestMetrics } from "./metrics/process-metrics.ts";
+export type { ProcessMetrics, RequestMetrics } from "./metrics/process-metrics.ts";
+export type { ApplicationFigures, FailureKind, Figures, Quantiles, RequestRecord } from "./metrics/figures.ts";

@@ -31,6 +31,25 @@ export type StartResponse = (status: string, headers: HeaderList, excInfo?: unkn
 /** A web application: called once per request. */
 export type Application = (environ: Environ, startResponse: StartResponse) => Body | Promise<Body>;
 
+/**
+ * What a script exports as `checkPassword`, to answer for Apache whether this is the user's password: undefined is a user that
+ * it does not know, and only `true` lets anybody in. `user` and `password` are text, decoded from UTF-8.
+ */
+export type CheckPassword = (
+  environ: Environ,
+  user: string,
+  password: string,
+) => boolean | undefined | Promise<boolean | undefined>;
+
+/** What a script exports as `groupsForUser`: the groups that a user is in, undefined for one that it does not know. */
+export type GroupsForUser = (
+  environ: Environ,
+  user: string,
+) => Iterable<string> | undefined | Promise<Iterable<string> | undefined>;
+
+/** What a script exports as `allowAccess`: whether a client may ask at all. `host` is its name where Apache knows it, else its address. */
+export type AllowAccess = (environ: Environ, host: string) => boolean | undefined | Promise<boolean | undefined>;
+
 /** How a request came in. */
 export type Transport = "fastcgi" | "cgi" | "http";
 

@@ -22,13 +22,17 @@ import {
 const maxProgramBytes = 255;
 const maxCommandBytes = 511;
 
-/** The wrapper for `command`, whose first word is a program with its absolute path; throws ConfigError if it is too long. */
-function fcgidWrapper(command: readonly string[]): Directive {
+/** A command for mod_fcgid; its first word is a program with its absolute path. Throws ConfigError if it is too long. */
+export function fcgidCommand(command: readonly string[]): string {
   const text = commandLine(command);
   if (Buffer.byteLength(command[0] ?? "") > maxProgramBytes || Buffer.byteLength(text) > maxCommandBytes) {
     throw new ConfigError([`mod_fcgid takes no command as long as this: ${text}`]);
   }
-  return line("FcgidWrapper", [text], "The program that runs the application.");
+  return text;
+}
+
+function fcgidWrapper(command: readonly string[]): Directive {
+  return line("FcgidWrapper", [fcgidCommand(command)], "The program that runs the application.");
 }
 
 /** How many processes mod_fcgid keeps, and how long it waits; for a server or a virtual host. */

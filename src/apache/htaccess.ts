@@ -9,12 +9,17 @@ import { blank, block, line, note, regexLiteral } from "./directives.ts";
 import { publishedConditions, publishedExpression } from "./published.ts";
 
 /** The executable beside the .htaccess file, and the handler that runs it. */
-interface Front {
+export interface Front {
   readonly file: string;
   readonly handler: string;
 }
 
-const authorization = block(
+export const fronts = {
+  cgi: { file: "app.cgi", handler: "cgi-script" },
+  fcgid: { file: "app.fcgi", handler: "fcgid-script" },
+} as const satisfies Readonly<Record<string, Front>>;
+
+export const authorization: Directive = block(
   "IfModule",
   ["mod_setenvif.c"],
   [line("SetEnvIf", ["Authorization", "(.+)", "HTTP_AUTHORIZATION=$1"])],
@@ -33,14 +38,18 @@ const filesFirst: readonly Directive[] = [
   line("RewriteRule", ["^(.*)$", "-", "[L]"]),
 ];
 
-function frontScript({ file, handler }: Front): Directive[] {
+/** The executable may run, whatever `Options` the rest of the file has. */
+export function runFront({ file, handler }: Front): Directive {
+  return block(
+    "Files",
+    [file],
+    [line("Options", ["+ExecCGI"], "The executable may run."), line("SetHandler", [handler])],
+  );
+}
+
+/** What was not decided before goes to the executable. */
+export function toFront({ file }: Front): Directive[] {
   return [
-    line("Options", ["+ExecCGI"], "The executable may run."),
-    block("Files", [file], [line("SetHandler", [handler])]),
-    authorization,
-    blank,
-    ...filesFirst,
-    blank,
     line("RewriteRule", [`^${regexLiteral(file)}(/|$)`, "-", "[L]"], "Everything else goes to the application, once;"),
     line(
       "RewriteRule",
@@ -48,6 +57,10 @@ function frontScript({ file, handler }: Front): Directive[] {
       "B: a %25, %3F or %23 in the path reaches it as it was sent. %2F never can: only the server's own configuration allows it.",
     ),
   ];
+}
+
+function frontScript(front: Front): Directive[] {
+  return [runFront(front), authorization, blank, ...filesFirst, blank, ...toFront(front)];
 }
 
 function wrapperNote(file: string, command: readonly string[]): Directive {
@@ -68,14 +81,12 @@ export function shellWord(word: string): string {
 
 /** CGI: `command` is what the executable runs. */
 export function htaccessCgi(command: readonly string[]): Directive[] {
-  const front = { file: "app.cgi", handler: "cgi-script" };
-  return [wrapperNote(front.file, command), blank, ...frontScript(front)];
+  return [wrapperNote(fronts.cgi.file, command), blank, ...frontScript(fronts.cgi)];
 }
 
 /** mod_fcgid: `command` is what the executable runs. */
 export function htaccessFcgid(command: readonly string[]): Directive[] {
-  const front = { file: "app.fcgi", handler: "fcgid-script" };
-  return [wrapperNote(front.file, command), blank, ...frontScript(front)];
+  return [wrapperNote(fronts.fcgid.file, command), blank, ...frontScript(fronts.fcgid)];
 }
 
 /** mod_proxy_fcgi to a daemon that runs under the same account. */

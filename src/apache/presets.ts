@@ -12,6 +12,8 @@ import { htaccessCgi, htaccessFcgid, htaccessProxy, shellWord } from "./htaccess
 import { backendOf, proxyFcgiGroups, proxyFcgiSite } from "./proxy-fcgi.ts";
 import type { Site } from "./site.ts";
 import { programArguments, referenceText } from "./site.ts";
+import type { StatusMount } from "./status-mount.ts";
+import { statusModules, statusSection } from "./status-mount.ts";
 
 export const presetNames = ["proxy_fcgi", "fcgid", "cgi", "htaccess-cgi", "htaccess-fcgid", "htaccess-proxy"] as const;
 
@@ -26,6 +28,8 @@ export interface PresetOptions {
   /** The folder with `node`: the programs find it on the PATH. */
   readonly nodeFolder: string;
   readonly cacheDir: string | undefined;
+  /** The daemon's status page; undefined: it is not in Apache. */
+  readonly statusMount?: StatusMount | undefined;
   /** What the daemon is started with; undefined where that follows from the rest. */
   readonly daemonArguments?: readonly string[] | undefined;
 }
@@ -38,7 +42,7 @@ export interface GroupSites {
   readonly mounts: readonly Pick<Site, "target" | "mountPoint">[];
 }
 
-export interface GroupsOptions extends Pick<PresetOptions, "programs"> {
+export interface GroupsOptions extends Pick<PresetOptions, "programs" | "statusMount"> {
   readonly groups: readonly GroupSites[];
   readonly documentRoot: string | undefined;
   /** What the daemon is started with. */
@@ -53,19 +57,26 @@ function programCommand(program: string, { site, programs, cacheDir }: PresetOpt
   return [`${programs}/${program}`, ...programArguments(site, cacheDir)];
 }
 
-function daemonCommand({ site, listen, programs, cacheDir, daemonArguments }: PresetOptions): string[] {
-  if (daemonArguments !== undefined) return [`${programs}/tsgi`, "daemon", ...daemonArguments];
+function statusArguments(mount: StatusMount | undefined): string[] {
+  return mount === undefined ? [] : ["--status", formatListenAddress(mount.address)];
+}
+
+function daemonCommand(options: PresetOptions): string[] {
+  const { site, listen, programs, cacheDir, statusMount, daemonArguments } = options;
+  if (daemonArguments !== undefined)
+    return [`${programs}/tsgi`, "daemon", ...daemonArguments, ...statusArguments(statusMount)];
   const target = site.target.kind === "application" ? referenceText(site.target) : site.target.root;
   const command = [`${programs}/tsgi`, "daemon", target, "--listen", formatListenAddress(listen)];
   if (cacheDir !== undefined) command.push("--cache-dir", cacheDir);
   if (site.adapter !== undefined) command.push("--adapter", site.adapter);
-  return command;
+  return [...command, ...statusArguments(statusMount)];
 }
 
-function daemonNote(command: readonly string[]): Directive {
+function daemonNote(command: readonly string[], statusMount: StatusMount | undefined): Directive {
+  const modules = ["proxy proxy_fcgi alias dir mime env setenvif rewrite", ...(statusMount ? statusModules : [])];
   return note(
     [
-      "For a server or a <VirtualHost>. Modules: proxy proxy_fcgi alias dir mime env setenvif rewrite.",
+      `For a server or a <VirtualHost>. Modules: ${modules.join(" ")}.`,
       "Keep the daemon running, with a socket that Apache's user may open:",
       `    ${command.map(shellWord).join(" ")}`,
     ].join("\n"),
@@ -73,7 +84,13 @@ function daemonNote(command: readonly string[]): Directive {
 }
 
 function proxyFcgi(options: PresetOptions): Directive[] {
-  return [daemonNote(daemonCommand(options)), blank, ...proxyFcgiSite(options.site, backendOf(options.listen))];
+  const { site, listen, statusMount } = options;
+  return [
+    daemonNote(daemonCommand(options), statusMount),
+    blank,
+    ...proxyFcgiSite(site, backendOf(listen)),
+    ...statusSection(statusMount),
+  ];
 }
 
 function fcgid(options: PresetOptions): Directive[] {
@@ -125,6 +142,8 @@ function requireApplication(name: PresetName, { site }: PresetOptions): void {
 
 /** The directives of a preset; throws ConfigError for options that do not go together. */
 export function preset(name: PresetName, options: PresetOptions): Directive[] {
+  if (options.statusMount !== undefined && name !== "proxy_fcgi")
+    throw new ConfigError([`--status-mount: the status page goes with proxy_fcgi, not with ${name}`]);
   switch (name) {
     case "proxy_fcgi":
       return proxyFcgi(options);
@@ -172,7 +191,7 @@ function checkMounts(groups: readonly GroupSites[]): void {
  * ConfigError for options that do not go together.
  */
 export function groupsPreset(name: PresetName, options: GroupsOptions): Directive[] {
-  const { groups, documentRoot, programs, daemonArguments } = options;
+  const { groups, documentRoot, programs, statusMount, daemonArguments } = options;
   if (name !== "proxy_fcgi") {
     const mounts = groups.reduce((count, group) => count + group.mounts.length, 0);
     throw new ConfigError([`${name} is for one application, and the configuration file has ${mounts}: name one`]);
@@ -184,8 +203,9 @@ export function groupsPreset(name: PresetName, options: GroupsOptions): Directiv
     sites: group.mounts.map((mount) => ({ ...mount, documentRoot })),
   }));
   return [
-    daemonNote([`${programs}/tsgi`, "daemon", ...daemonArguments]),
+    daemonNote([`${programs}/tsgi`, "daemon", ...daemonArguments, ...statusArguments(statusMount)], statusMount),
     blank,
     ...proxyFcgiGroups(proxied, documentRoot),
+    ...statusSection(statusMount),
   ];
 }

@@ -73,6 +73,13 @@ const hiddenPaths: readonly { readonly why: string; readonly pattern: string }[]
   { why: "Sources.", pattern: String.raw`\.[cm]?tsx?(/|$)` },
 ];
 
+/** For a .htaccess file: hidden folders do not exist, not even in a folder below that has rewrite rules of its own. */
+export function noHiddenFolders(): Directive {
+  const why = "Folders that are not for visitors do not exist, whatever rules the folders below have.";
+  const pattern = `(?i)/(${hiddenFolders})(/|$)`;
+  return block("IfModule", ["mod_alias.c"], [line("RedirectMatch", [404, pattern], why)]);
+}
+
 /**
  * Conditions of mod_rewrite that hold for a path that may be sent: hidden names, hidden folders and sources fail.
  * `path` is a test string that gives the path below the folder, with its first slash.

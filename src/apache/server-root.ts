@@ -9,6 +9,8 @@ import { blank, block, line, note } from "./directives.ts";
 import { fcgidSite } from "./fcgid.ts";
 import { backendOf, proxyFcgiSite } from "./proxy-fcgi.ts";
 import type { Site } from "./site.ts";
+import type { StatusMount } from "./status-mount.ts";
+import { statusModules, statusSection } from "./status-mount.ts";
 
 export const serverModes = ["proxy_fcgi", "fcgid", "cgi"] as const;
 
@@ -36,6 +38,9 @@ export const serverRootNames = {
   /** In place of the log files while a server runs in the foreground. */
   logPipe: "run/log",
   daemonSocket: "sockets/tsgi.sock",
+  statusSocket: "sockets/status.sock",
+  /** Beside the daemon's control socket. */
+  controlToken: "sockets/tsgi.sock.control.token",
   apachectl: "apachectl",
 } as const;
 
@@ -64,6 +69,8 @@ export interface ServerRootOptions {
   /** undefined: requests are not logged. */
   readonly accessLog: string | undefined;
   readonly daemonAddress: ListenAddress;
+  /** In the mode with a daemon. */
+  readonly statusMount?: StatusMount | undefined;
   /** The executable that mod_fcgid or CGI starts. */
   readonly program: string;
 }
@@ -95,14 +102,16 @@ const commonMediaTypes: readonly (readonly [type: string, extensions: string])[]
 ];
 
 /** The modules that a mode needs, in the order of loading; "mpm" and "cgi" stand for those of the MPM in use. */
-export function requiredModules(options: Pick<ServerRootOptions, "site" | "mode" | "mpm" | "accessLog">): string[] {
-  const { site, mode, mpm } = options;
+export function requiredModules(
+  options: Pick<ServerRootOptions, "site" | "mode" | "mpm" | "accessLog"> & { readonly statusMount?: unknown },
+): string[] {
+  const { site, mode, mpm, statusMount } = options;
   const modules = [`mpm_${mpm}`, "unixd", "authz_core", "alias", "dir", "mime", "env", "setenvif"];
   if (options.accessLog !== undefined) modules.push("log_config");
   if (site.documentRoot !== undefined) modules.push("rewrite");
   switch (mode) {
     case "proxy_fcgi":
-      return [...modules, "proxy", "proxy_fcgi"];
+      return [...modules, "proxy", "proxy_fcgi", ...(statusMount === undefined ? [] : statusModules)];
     case "fcgid":
       return [...modules, "fcgid"];
     case "cgi":
@@ -210,11 +219,12 @@ function siteLines(options: ServerRootOptions): Directive[] {
   const { folder } = options;
   switch (options.mode) {
     case "proxy_fcgi":
-      return proxyFcgiSite(options.site, backendOf(options.daemonAddress));
+      return [...proxyFcgiSite(options.site, backendOf(options.daemonAddress)), ...statusSection(options.statusMount)];
     case "fcgid":
       return [
         line("FcgidIPCDir", [`${folder}/${serverRootNames.sockets}`]),
         line("FcgidProcessTableFile", [`${folder}/${serverRootNames.run}/fcgid_shm`]),
+        line("Suexec", ["Off"], "Where suexec is installed, mod_fcgid would refuse to start for anyone but root."),
         ...fcgidSite(options.site, [options.program]),
       ];
     case "cgi":

@@ -40,9 +40,10 @@ function accountOf(groups: readonly GroupConfig[]): Account {
 
 /** Paths that the service reads. */
 function readPaths({ configFile, touchFile, groups }: ServerConfig): string[] {
-  const places = groups.flatMap(({ applications, scriptRoot, cacheDir, home }) => [
+  const places = groups.flatMap(({ applications, scriptRoot, authScript, cacheDir, home }) => [
     ...applications.map(({ app }) => app),
     scriptRoot,
+    authScript,
     cacheDir,
     home,
   ]);

@@ -7,7 +7,9 @@ import type { Directive } from "../apache/directives.ts";
 import type { GroupSites, PresetName, PresetOptions } from "../apache/presets.ts";
 import { groupsPreset, isPresetName, preset, presetNames } from "../apache/presets.ts";
 import type { SiteTarget } from "../apache/site.ts";
+import type { StatusMount } from "../apache/status-mount.ts";
 import { referenceText } from "../apache/site.ts";
+import type { ListenAddress } from "../config/address.ts";
 import { formatListenAddress } from "../config/address.ts";
 import type { ConfigFile } from "../config/file.ts";
 import type { GroupConfig, ServerSources } from "../config/groups.ts";
@@ -17,6 +19,8 @@ import type { Config, SettingName } from "../config/settings.ts";
 import { ConfigError } from "../errors.ts";
 import { parseAppReference } from "../loader/load.ts";
 import { programsDir } from "../server/httpd/programs.ts";
+import { configureAuth } from "./config-auth.ts";
+import { configureBalancer } from "./config-balancer.ts";
 import { configureSystemd, defaultListen } from "./config-systemd.ts";
 import { addSettings } from "./options.ts";
 import { argumentsFor, readServerSources } from "./server-config.ts";
@@ -30,6 +34,8 @@ const names = [
   "documentRoot",
   "cacheDir",
   "adapter",
+  "status",
+  "statusMount",
 ] as const satisfies readonly SettingName[];
 
 const defaultApp = "/srv/app/app.ts";
@@ -45,6 +51,15 @@ function hasTarget({ groups, top }: ConfigFile): boolean {
   return [groups, top.app, top.applications, top.values.scriptRoot].some((target) => target !== undefined);
 }
 
+/** Beside the socket of the application, unless `--status` says where. */
+function statusMountOf({ status, statusMount }: Config, listen: ListenAddress): StatusMount | undefined {
+  if (statusMount === undefined) return undefined;
+  if (status !== undefined) return { mountPoint: statusMount, address: status };
+  if (listen.kind !== "unix")
+    throw new ConfigError(["--status-mount needs --status: where the daemon serves the status page"]);
+  return { mountPoint: statusMount, address: { kind: "unix", path: `${listen.path.replace(/\.sock$/, "")}.status` } };
+}
+
 function presetOptions(config: Config, target: SiteTarget, mountPoint: string | undefined): PresetOptions {
   const { documentRoot, cacheDir, adapter, listen = defaultListen } = config;
   return {
@@ -58,6 +73,7 @@ function presetOptions(config: Config, target: SiteTarget, mountPoint: string | 
     programs: programsDir,
     nodeFolder: dirname(process.execPath),
     cacheDir,
+    statusMount: statusMountOf(config, listen),
   };
 }
 
@@ -96,16 +112,19 @@ function forFile(mode: PresetName, file: ConfigFile, sources: ServerSources): Di
   const [group] = groups;
   const [mount, ...others] = sites.flatMap(({ mounts }) => mounts);
   if (group === undefined || mount === undefined || others.length > 0) {
-    const { documentRoot } = resolveConfig({ ...sources, file: file.top.values }).config;
-    const root = documentRoot === undefined ? undefined : resolve(documentRoot);
-    return groupsPreset(mode, { groups: sites, documentRoot: root, programs: programsDir, daemonArguments });
+    const { config } = resolveConfig({ ...sources, file: file.top.values });
+    const documentRoot = config.documentRoot === undefined ? undefined : resolve(config.documentRoot);
+    const statusMount = statusMountOf(config, group?.listen ?? defaultListen);
+    return groupsPreset(mode, { groups: sites, documentRoot, programs: programsDir, statusMount, daemonArguments });
   }
   return preset(mode, { ...presetOptions(group, mount.target, mount.mountPoint), daemonArguments });
 }
 
 async function run(mode: string, app: string | undefined, command: Command): Promise<number> {
   if (!isPresetName(mode))
-    throw new ConfigError([`${JSON.stringify(mode)}: expected one of ${presetNames.join(", ")}, systemd`]);
+    throw new ConfigError([
+      `${JSON.stringify(mode)}: expected one of ${presetNames.join(", ")}, systemd, auth, balancer`,
+    ]);
   const print = reserveStdout(); // a configuration file may print, and its words are no directives
   const sources = await readServerSources(command, names, app);
   const { file } = sources;
@@ -116,6 +135,8 @@ async function run(mode: string, app: string | undefined, command: Command): Pro
 
 export function configure(command: Command): void {
   configureSystemd(command.command("systemd"));
+  configureAuth(command.command("auth"));
+  configureBalancer(command.command("balancer"), targetOf);
   command
     .argument("<mode>", presetNames.join(", "))
     .argument(

@@ -15,7 +15,7 @@ interface CommandEntry {
   readonly load: () => Promise<CommandModule>;
 }
 
-const commands: Readonly<Record<string, CommandEntry>> = {
+export const commands: Readonly<Record<string, CommandEntry>> = {
   "start-server": {
     summary: "run a private Apache with an application, or a folder of them, in the foreground",
     load: () => import("./start-server.ts"),
@@ -33,10 +33,18 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   status: { summary: "show how a running daemon is", load: () => import("./status.ts") },
   dev: { summary: "serve HTTP without Apache, for development", load: () => import("./dev.ts") },
   config: { summary: "print Apache configuration", load: () => import("./config.ts") },
+  init: {
+    summary: "set up a folder of an account at a host, or files to upload to one",
+    load: () => import("./init.ts"),
+  },
   check: { summary: "load an application and say what was found", load: () => import("./check.ts") },
   request: {
     summary: "run one request through an application and print the reply",
     load: () => import("./request.ts"),
+  },
+  doctor: {
+    summary: "find out why an application does not work behind Apache, and what to do",
+    load: () => import("./doctor.ts"),
   },
   explain: { summary: "say what a code or a line of a log means, and what to do", load: () => import("./explain.ts") },
 };

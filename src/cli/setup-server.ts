@@ -9,7 +9,7 @@ import { probePort } from "../server/httpd/answer.ts";
 import { apachectl } from "../server/httpd/apachectl.ts";
 import { ServerRoot } from "../server/httpd/root.ts";
 import { addSettings } from "./options.ts";
-import { readServer, serverSettings, urlOf } from "./private-server.ts";
+import { readServer, serverSettings, statusLines, urlOf } from "./private-server.ts";
 
 async function run(app: string, command: Command): Promise<number> {
   const { server, config } = await readServer(app, command);
@@ -28,6 +28,7 @@ async function run(app: string, command: Command): Promise<number> {
         `  start:   ${script} start`,
         `  stop:    ${script} stop (also: restart, graceful, status, configtest)`,
         `  logs:    ${root.path(names.logs)}`,
+        ...statusLines(server, root, port).map((line) => `  ${line}`),
         "",
       ].join("\n"),
     );

@@ -3,10 +3,12 @@
 import type { Command } from "commander";
 import { fieldOf } from "../supervisor/control-request.ts";
 import { drawStatus, isStatus, printable } from "../supervisor/status.ts";
+import { watchStatus } from "./watch.ts";
 import { addControlOptions, ask, describeSilence, fail, readInquiry } from "./control-client.ts";
 
 async function run(command: Command): Promise<number> {
   const inquiry = await readInquiry(command);
+  if (command.opts<{ watch?: boolean }>().watch === true) return await watchStatus(inquiry);
   const outcome = await ask(inquiry, "GET", "/status");
   if (outcome.kind !== "answer") return fail(describeSilence(inquiry, outcome));
   const { status, body } = outcome;
@@ -24,7 +26,11 @@ async function run(command: Command): Promise<number> {
 export function configure(command: Command): void {
   addControlOptions(command, "10s", "the answer")
     .option("--json", "print what the daemon says, for programs")
-    .addHelpText("after", "\nExample:\n  $ tsgi status --listen unix:/run/tsgi/app.sock")
+    .option("--watch", "show it anew each second, with the course of the last 15 minutes: q quits, r reloads")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ tsgi status --listen unix:/run/tsgi/app.sock\n  $ tsgi status --listen unix:/run/tsgi/app.sock --watch",
+    )
     .action(async () => {
       process.exitCode = await run(command);
     });

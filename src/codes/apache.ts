@@ -21,7 +21,7 @@ const startPages: readonly CodePage[] = [
     ],
   },
   {
-    codes: [],
+    codes: ["TSGI3593"],
     pattern: /\/usr\/bin\/env: .?node|node is not on the PATH/,
     title: "node is not on Apache's PATH",
     meaning: "The program was started and did not find node.",
@@ -29,7 +29,7 @@ const startPages: readonly CodePage[] = [
     remedies: ["use a two-line wrapper that sets PATH, as `tsgi config htaccess-cgi` prints it"],
   },
   {
-    codes: [],
+    codes: ["TSGI3594"],
     pattern: /End of script output before headers|Premature end of script headers/,
     title: "the program ended without a response",
     meaning: "The visitor sees a 500. What the program said is in the lines just above.",
@@ -42,6 +42,7 @@ const startPages: readonly CodePage[] = [
   },
   {
     codes: ["AH01262", "AH02809"],
+    pattern: /does not have ExecCGI enabled/,
     title: "Options ExecCGI is off in this directory",
     meaning: "CGI is not switched on for the folder. The visitor sees a 403.",
     causes: ["Options +ExecCGI is missing, or .htaccess may not set it"],
@@ -73,7 +74,7 @@ const startPages: readonly CodePage[] = [
 
 const headerPages: readonly CodePage[] = [
   {
-    codes: [],
+    codes: ["TSGI3595"],
     pattern: /malformed header from script/,
     title: "the program printed something before its headers",
     meaning: "The text after `Bad header:` is what came where a header was expected. The visitor sees a 500.",
@@ -164,7 +165,7 @@ const fastcgiPages: readonly CodePage[] = [
 
 const fcgidPages: readonly CodePage[] = [
   {
-    codes: [],
+    codes: ["TSGI3596"],
     pattern: /exceeds MaxRequestLen/,
     title: "mod_fcgid: the upload is larger than FcgidMaxRequestLen",
     meaning: "The visitor sees a 500, and the application nothing. The limit is 128 KiB unless it is set.",
@@ -175,7 +176,7 @@ const fcgidPages: readonly CodePage[] = [
     ],
   },
   {
-    codes: [],
+    codes: ["TSGI3597"],
     pattern: /mod_fcgid: error reading data from FastCGI server/,
     title: "mod_fcgid: the process ended at its start or within a request",
     meaning: "The visitor sees a 500.",
@@ -183,7 +184,7 @@ const fcgidPages: readonly CodePage[] = [
     remedies: ["run the wrapper's command by hand as Apache's user", "`tsgi check FILE` as that user"],
   },
   {
-    codes: [],
+    codes: ["TSGI3598"],
     pattern: /mod_fcgid: read data timeout/,
     title: "mod_fcgid: nothing came for FcgidIOTimeout",
     meaning: "The visitor sees a 500, and the process is ended. The time is 40 s unless it is set.",
@@ -191,7 +192,7 @@ const fcgidPages: readonly CodePage[] = [
     remedies: ["raise FcgidIOTimeout in the server's configuration", "send something early"],
   },
   {
-    codes: [],
+    codes: ["TSGI3599"],
     pattern: /mod_fcgid: can't apply process slot|spawn score|mod_fcgid: .*(?:too many|limit)/,
     title: "mod_fcgid: no further process may be started",
     meaning: "The visitor sees a 503 after a while.",

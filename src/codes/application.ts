@@ -45,6 +45,21 @@ export const applicationPages: readonly CodePage[] = [
     remedies: ["mend the place that the stack names", "move long computations to a worker thread"],
   },
   {
+    codes: ["TSGI2131"],
+    title: "a request takes longer than --slow-request",
+    meaning:
+      "The line says whether it waits for something, blocks the event loop (then with its stack), or has ended. `leftOut` counts lines before it that were one too many.",
+    causes: [
+      "a slow database or service",
+      "a long computation in the place that the stack names",
+      "a response that is streamed for long",
+    ],
+    remedies: [
+      "look at the place in the stack, or at what the application awaits",
+      "raise --slow-request for responses that last",
+    ],
+  },
+  {
     codes: ["TSGI2103"],
     title: "wsgi.errors was written after the request had ended",
     meaning: "The line could not go to Apache's error log any more; it is in this log only.",
@@ -105,5 +120,21 @@ export const applicationPages: readonly CodePage[] = [
       "`lint` watches application and server in `tsgi dev` and `tsgi check`; `rule` in the line is the rule's name.",
     causes: ["a status, header, body or call that PEP 3333 does not allow", "middleware that changes one of them"],
     remedies: ["the line says what was expected, and why", "`tsgi check app.ts --url /path` tries one address"],
+  },
+  {
+    codes: ["TSGI2121"],
+    title: "a listener of an event failed",
+    meaning:
+      "A function that was given to `on` threw, or its promise was rejected. The request went on; it is told once for each.",
+    causes: ["a mistake in the listener"],
+    remedies: ["look at the stack in the line; `event` is the event's name"],
+  },
+  {
+    codes: ["TSGI2122"],
+    title: "tracing failed",
+    meaning:
+      "The OpenTelemetry of the application threw while a request was traced. The request went on; it is told once.",
+    causes: ["a span processor, sampler or propagator that throws", "versions of its packages that do not fit"],
+    remedies: ["look at the stack in the line", "`--otel off` serves without spans"],
   },
 ];

@@ -192,6 +192,20 @@ const surroundingPages: readonly CodePage[] = [
     remedies: ["remove the file"],
   },
   {
+    codes: ["TSGI3231"],
+    title: "accepting on the status socket failed",
+    meaning: "The status page could not be asked for; requests are served as before.",
+    causes: ["no descriptors are left: see `ulimit -n`"],
+    remedies: ["raise the limit (LimitNOFILE= under systemd)"],
+  },
+  {
+    codes: ["TSGI3232"],
+    title: "the status socket was removed and cannot be made again",
+    meaning: "There is no status page until a restart; requests are served as before.",
+    causes: ["the folder was removed, or may not be written to any more"],
+    remedies: ["restart the daemon", "choose a folder that nobody cleans up, such as /run/tsgi"],
+  },
+  {
     codes: ["TSGI3213"],
     title: "the control socket was removed and is made again",
     meaning: "Somebody removed its file while the daemon runs.",

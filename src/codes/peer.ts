@@ -75,6 +75,16 @@ export const peerPages: readonly CodePage[] = [
     remedies: ["look at CONTENT_TYPE before parsing", "read other bodies with `wsgi.input`"],
   },
   {
+    codes: ["TSGI1121"],
+    title: "a reload over the status page was refused",
+    meaning: "Whoever asked had not the control token. After five wrong ones there is one more try every ten seconds.",
+    causes: ["a token of before the last restart", "somebody who may see the page and may not reload"],
+    remedies: [
+      "take the token from its file again: the page and the line at the start of the daemon name it",
+      "keep the page for fewer: see the Require line in Apache",
+    ],
+  },
+  {
     codes: ["TSGI1101"],
     title: "a FastCGI peer was refused: --allow does not list it",
     meaning: "Over TCP only this machine and the addresses of --allow may connect. The connection was closed unheard.",
@@ -97,5 +107,24 @@ export const peerPages: readonly CodePage[] = [
     meaning: "A request began, and --params-timeout later its variables were not complete. The connection was closed.",
     causes: ["the peer is no web server", "Apache's machine is overloaded or unreachable"],
     remedies: ["see TSGI1001", "raise --params-timeout when Apache is far away"],
+  },
+  {
+    codes: ["TSGI1031"],
+    title: "a request was sent again without its body",
+    meaning:
+      "A member of a balancer died with the request, and Apache gave it to another one. The body was gone, so it was not run as one with an empty body: the client got a 503.",
+    causes: ["a worker or a machine that died in the middle of a request"],
+    remedies: ["the client may send it again", "look for why the other one died: `tsgi status` and its log"],
+  },
+  {
+    codes: ["TSGI1032"],
+    title: "a request came without the right secret",
+    meaning:
+      "The daemon has --secret-file, and what Apache sent as TSGI_SECRET is something else. The client got a 403.",
+    causes: ["a peer that is not your Apache", "an Apache that was not restarted after the file was changed"],
+    remedies: [
+      "compare the two files",
+      "include the file where Apache passes requests on: `tsgi config balancer --help`",
+    ],
   },
 ];

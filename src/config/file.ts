@@ -10,6 +10,7 @@ import { parseGiven } from "./load.ts";
 import { nearestWord } from "./near.ts";
 import { parseMountPoint, parseText } from "./parsers.ts";
 import type { Setting } from "./setting.ts";
+import { keyOf } from "./setting.ts";
 import { placeText } from "./setting.ts";
 import type { SettingName } from "./settings.ts";
 import { settings } from "./settings.ts";
@@ -63,7 +64,7 @@ export const defaultGroupName = "default";
 const fileSettings = new Map(
   (Object.entries(settings) as [SettingName, Setting<unknown>][])
     .filter(([name]) => name !== "configFile")
-    .map(([name, setting]) => [setting.flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()), name]),
+    .map(([name, setting]) => [keyOf(setting), name]),
 );
 const targetKeys = ["app", "applications"];
 const perGroupKeys = [...fileSettings].filter(([, name]) => settings[name].isPerGroup).map(([key]) => key);
@@ -111,12 +112,12 @@ function show(value: unknown): string {
 /** A value as the text that a flag would have. Throws an Error that says what is expected. */
 function textOf(setting: Setting<unknown>, value: unknown): string {
   if (typeof value === "string") return value;
-  if (typeof value === "boolean" && setting.placeholder === undefined) return String(value);
+  if (typeof value === "boolean" && typeof setting.default === "boolean") return String(value);
   if (typeof value === "number") {
     if (setting.isOctal !== true) return String(value);
     throw new Error('expected text such as "0022": a number could be meant as octal or as decimal');
   }
-  throw new Error(setting.placeholder === undefined ? "expected true or false" : "expected text or a number");
+  throw new Error(typeof setting.default === "boolean" ? "expected true or false" : "expected text or a number");
 }
 
 /** Part of a sentence about an unknown name. */

@@ -28,6 +28,10 @@ export interface GroupConfig extends Config {
 export interface ServerConfig {
   /** The path of the control socket, when it was chosen. */
   readonly control: string | undefined;
+  /** Where the status page is served. */
+  readonly status: ListenAddress | undefined;
+  /** The file of the control token, when it was chosen; absolute. */
+  readonly controlToken: string | undefined;
   readonly pidFile: string | undefined;
   readonly touchFile: string | undefined;
   /** Whether changed files of the application replace the workers. */
@@ -105,10 +109,11 @@ class ServerResolver {
         ? [this.#single()]
         : file.groups.map((group) => this.#group(group));
     const config = this.#config(undefined);
-    this.#checkSockets(groups, config.control);
+    this.#checkSockets(groups, config);
     if (this.#issues.size > 0) throw new ConfigError([...this.#issues]);
-    const { control, pidFile, touchFile, reload, logLevel, logFile } = config;
-    return Object.freeze({ control, pidFile, touchFile, reload, logLevel, logFile, configFile: file?.path, groups });
+    const { control, status, controlToken, pidFile, touchFile, reload, logLevel, logFile } = config;
+    const own = { control, status, controlToken, pidFile, touchFile, reload, logLevel, logFile };
+    return Object.freeze({ ...own, configFile: file?.path, groups });
   }
 
   #config(group: FileGroup | undefined): Config {
@@ -181,7 +186,7 @@ class ServerResolver {
     this.#issues.add(`${at} ${JSON.stringify(path)}: a folder: give it a group of its own, with scriptRoot`);
   }
 
-  #checkSockets(groups: readonly GroupConfig[], control: string | undefined): void {
+  #checkSockets(groups: readonly GroupConfig[], { control, status }: Config): void {
     const { folder, file } = this.#sources;
     const owners = new Map<string, string>();
     for (const { name, listen } of groups) {
@@ -195,6 +200,10 @@ class ServerResolver {
     if (control !== undefined && owners.has(`unix:${control}`)) {
       this.#issues.add(`unix:${control} cannot be both the control socket and the one that Apache connects to`);
     }
+    const statusKey = status === undefined ? undefined : addressKey(status, folder);
+    if (statusKey === undefined) return;
+    if (statusKey === `unix:${control}` || owners.has(statusKey))
+      this.#issues.add(`--status: ${statusKey} is taken by another socket of the daemon: choose another address`);
   }
 }
 

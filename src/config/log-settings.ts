@@ -42,4 +42,12 @@ export const logSettings = {
     help: "show sources and causes of a failure to requests from this machine; never on a server for others",
     parse: parseSwitch,
   }),
+  hasTracing: definePerGroup({
+    flag: "otel",
+    placeholder: "on|off",
+    default: true,
+    defaultText: "on",
+    help: "spans for requests, where the application has set OpenTelemetry up",
+    parse: parseSwitch,
+  }),
 };

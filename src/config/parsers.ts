@@ -3,6 +3,7 @@
 
 import { isIP } from "node:net";
 import { messageOf } from "../errors.ts";
+import { forwardedNames } from "../gateway/forwarded.ts";
 import type { ListenAddress } from "./address.ts";
 import { parseListenAddress } from "./address.ts";
 import { parseDuration, parseSize } from "./units.ts";
@@ -34,6 +35,22 @@ export function checkPeers(entries: readonly string[]): void {
   }
 }
 
+/** Headers of proxies, in any case. */
+export function checkForwardedNames(names: readonly string[]): void {
+  const wrong = names.find((name) => !forwardedNames.includes(name.toLowerCase()));
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is none of ${forwardedNames.join(", ")}`);
+}
+
+/** Absolute paths of folders. */
+export function checkFolders(folders: readonly string[]): void {
+  if (folders.some((folder) => !folder.startsWith("/"))) throw new Error("expected absolute paths of folders");
+}
+
+export function parseHeaderName(text: string): string {
+  if (!/^[A-Za-z][A-Za-z0-9-]*$/.test(text)) throw new Error("expected the name of a header, such as X-Sendfile");
+  return text;
+}
+
 /** "/" and "" become ""; anything else starts with a slash and ends without one. */
 export function parseMountPoint(text: string): string {
   if (!text.startsWith("/") && text !== "") throw new Error("expected a URL path that starts with /");
@@ -41,6 +58,13 @@ export function parseMountPoint(text: string): string {
     throw new Error("expected a plain URL path: ASCII without spaces, quotes, ?, #, %, // or . and ..");
   }
   return text.replace(/\/$/, "");
+}
+
+/** A mount point that is not the whole site. */
+export function parseMountPath(text: string): string {
+  const path = parseMountPoint(text);
+  if (path === "") throw new Error("expected a URL path of its own, such as /tsgi-status");
+  return path;
 }
 
 const maxCount = 9_999_999;
@@ -105,6 +129,15 @@ export function parseUnixAddress(text: string): string {
   const address = text.startsWith("unix:") ? parseAddress(text) : undefined;
   if (address?.kind !== "unix") throw new Error("expected unix: and a path, as in unix:/run/tsgi/app.control");
   return address.path;
+}
+
+/** Where only this machine can ask. */
+export function parseStatusAddress(text: string): ListenAddress {
+  const address = parseAddress(text);
+  const isLocal = address.kind === "unix" || (address.kind === "tcp" && /^(?:127(?:\.\d+){3}|::1)$/.test(address.host));
+  if (!isLocal)
+    throw new Error("expected unix:/path, or tcp: with an address of this machine, as in tcp:127.0.0.1:9001");
+  return address;
 }
 
 export function atLeast(least: number, unit: string, parse: Parser<number>): Parser<number> {

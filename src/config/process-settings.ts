@@ -2,6 +2,7 @@
 // Rules: as in settings.ts, of whose one table these are a part. What mod_wsgi has too has its name.
 
 import { availableParallelism } from "node:os";
+import type { ListenAddress } from "./address.ts";
 import { parseNodeOptions, parseNodeOptionsText } from "./node-options.ts";
 import {
   checkUrlPaths,
@@ -13,6 +14,8 @@ import {
   parsePositiveDuration,
   parseSwitch,
   parseText,
+  parseMountPath,
+  parseStatusAddress,
   parseUmask,
   parseUnixAddress,
   zeroOr,
@@ -33,6 +36,7 @@ function parseProcesses(text: string): number {
 const noText: string | undefined = undefined;
 const noNumber: number | undefined = undefined;
 const noTexts: readonly string[] = [];
+const noAddress: ListenAddress | undefined = undefined;
 
 const limitSettings = {
   processes: definePerGroup({
@@ -50,6 +54,14 @@ const limitSettings = {
     defaultText: "0",
     help: "longest time for a request: 504, or a broken connection once its head is sent; 0: no limit",
     parse: parseOptionalDuration,
+  }),
+  slowRequestMs: definePerGroup({
+    flag: "slow-request",
+    placeholder: "time",
+    default: 0,
+    defaultText: "0",
+    help: "log a request that takes longer, and where it hangs when the event loop is blocked; 0: none",
+    parse: zeroOr(100, "100ms", parseDuration),
   }),
   deadlockTimeoutMs: definePerGroup({
     flag: "deadlock-timeout",
@@ -237,6 +249,32 @@ const controlSettings = {
     help: "where status, reload and stop are asked for: unix:/path; beside the socket unless given",
     parse: parseUnixAddress,
     place: "address",
+  }),
+  status: define({
+    flag: "status",
+    placeholder: "address",
+    default: noAddress,
+    defaultText: undefined,
+    help: "where the status page is served, over HTTP: unix:/path for Apache, or tcp:127.0.0.1:port",
+    parse: parseStatusAddress,
+    place: "address",
+  }),
+  statusMount: define({
+    flag: "status-mount",
+    placeholder: "path",
+    default: noText,
+    defaultText: undefined,
+    help: "URL path of the status page in Apache, for requests from this machine, such as /tsgi-status",
+    parse: parseMountPath,
+  }),
+  controlToken: define({
+    flag: "control-token",
+    placeholder: "file",
+    default: noText,
+    defaultText: undefined,
+    help: "file with the token that the status page's reload needs; beside the control socket unless given",
+    parse: parseText,
+    place: "path",
   }),
   pidFile: define({
     flag: "pid-file",

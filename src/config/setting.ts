@@ -32,6 +32,11 @@ function envOf(flag: string): string {
   return `TSGI_${flag.toUpperCase().replaceAll("-", "_")}`;
 }
 
+/** The key of the configuration file for a flag: the same name in camelCase. */
+export function keyOf({ flag }: Pick<Setting<unknown>, "flag">): string {
+  return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /** A setting of the whole server, or of a command. */
 export function define<const Flag extends string, Value>(
   entry: Entry<Value, Flag>,

@@ -13,11 +13,14 @@ import type { EngineName } from "./engine.ts";
 import { engineNames } from "./engine.ts";
 import {
   atLeast,
+  checkFolders,
+  checkForwardedNames,
   checkPeers,
   commaList,
   countFrom,
   oneOf,
   parseAddress,
+  parseHeaderName,
   parseHost,
   parseMountPoint,
   parsePermissions,
@@ -33,6 +36,7 @@ import { parseSize } from "./units.ts";
 
 const noText: string | undefined = undefined;
 const noTexts: readonly string[] = [];
+const defaultProxyHeaders: readonly string[] = ["X-Forwarded-For"];
 const noAddress: ListenAddress | undefined = undefined;
 const defaultEngine: EngineName = "tsgi";
 const noAdapter: AdapterName | undefined = undefined;
@@ -74,6 +78,47 @@ export const settings = {
     help: "IP addresses or subnets that may connect over TCP, with commas between them; loopback always may",
     ...commaList(checkPeers),
   }),
+  secretFile: definePerGroup({
+    flag: "secret-file",
+    placeholder: "file",
+    default: noText,
+    defaultText: undefined,
+    help: "file with a secret that Apache has to send with each request, for a daemon on a network",
+    parse: parseText,
+    place: "path",
+  }),
+  trustedProxies: definePerGroup({
+    flag: "trusted-proxies",
+    placeholder: "addresses",
+    default: noTexts,
+    defaultText: undefined,
+    help: "IP addresses or subnets of proxies in front of Apache whose word on the client counts, with commas between them",
+    ...commaList(checkPeers),
+  }),
+  trustedProxyHeaders: definePerGroup({
+    flag: "trusted-proxy-headers",
+    placeholder: "names",
+    default: defaultProxyHeaders,
+    defaultText: "X-Forwarded-For",
+    help: "headers that these proxies set on every request, with commas between them",
+    ...commaList(checkForwardedNames),
+  }),
+  xSendfile: definePerGroup({
+    flag: "x-sendfile",
+    placeholder: "dirs",
+    default: noTexts,
+    defaultText: undefined,
+    help: "folders whose files Apache's mod_xsendfile sends itself when the application gives wsgi.file_wrapper one, with commas between them",
+    ...commaList(checkFolders),
+  }),
+  xSendfileHeader: definePerGroup({
+    flag: "x-sendfile-header",
+    placeholder: "name",
+    default: "X-Sendfile",
+    defaultText: "X-Sendfile",
+    help: "the response header that tells it of the file",
+    parse: parseHeaderName,
+  }),
   engine: definePerGroup({
     flag: "engine",
     placeholder: "name",
@@ -88,6 +133,15 @@ export const settings = {
     default: noText,
     defaultText: undefined,
     help: "choose the script per request, from this folder only",
+    parse: parseText,
+    place: "path",
+  }),
+  authScript: definePerGroup({
+    flag: "auth-script",
+    placeholder: "file",
+    default: noText,
+    defaultText: undefined,
+    help: "the script that tells Apache who may come in; the application's own unless given",
     parse: parseText,
     place: "path",
   }),
@@ -231,7 +285,15 @@ export const settings = {
 
 export type SettingName = keyof typeof settings;
 
-const daemonOnly = new Set<SettingName>(["configFile", "reload", "touchFile", "control", "pidFile"]);
+const daemonOnly = new Set<SettingName>([
+  "configFile",
+  "reload",
+  "touchFile",
+  "control",
+  "status",
+  "controlToken",
+  "pidFile",
+]);
 
 /** What a daemon is started with: its own settings and those of its groups. */
 export const daemonSettings: readonly SettingName[] = (Object.keys(settings) as SettingName[]).filter(

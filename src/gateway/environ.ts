@@ -56,7 +56,7 @@ const required: ReadonlyArray<readonly [name: string, value: string]> = [
 export function mend(variables: Variables, name: string, value: string): void {
   const original = variables[name];
   if (original === value) return;
-  if (original !== undefined) variables[`tsgi.original.${name}`] = original;
+  if (original !== undefined) variables[`tsgi.original.${name}`] ??= original;
   variables[name] = value;
 }
 
@@ -88,7 +88,8 @@ function mendAuthorization(variables: Variables): void {
   else if (given === "") delete variables["HTTP_AUTHORIZATION"]; // SetEnvIf without a match for the header
 }
 
-function urlScheme(variables: Variables): "http" | "https" {
+/** The scheme that the variables tell. */
+export function urlScheme(variables: Variables): "http" | "https" {
   const https = variables["HTTPS"];
   if (https !== undefined && /^(?:on|1|true|yes)$/i.test(https)) return "https";
   return variables["REQUEST_SCHEME"]?.toLowerCase() === "https" ? "https" : "http";

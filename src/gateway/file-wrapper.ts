@@ -1,9 +1,10 @@
 // `wsgi.file_wrapper` (PEP 3333 "Optional Platform-Specific File Handling"): a file as a body.
 // Rules: one block in memory at a time; the file's own `close()` is called by the body's `close()`, which the gateway
-// calls exactly once. FastCGI cannot pass a descriptor, so there is no sendfile to use.
+// calls exactly once. FastCGI cannot pass a descriptor, so there is no sendfile to use; the server may name the file to
+// Apache in its place.
 
 import { ContractError } from "../errors.ts";
-import type { Chunk, FileHandleLike, FileLike, FileReader, FileWrapper } from "../spec.ts";
+import type { Body, Chunk, FileHandleLike, FileLike, FileReader, FileWrapper } from "../spec.ts";
 
 const defaultBlockBytes = 64 * 1024;
 
@@ -42,6 +43,11 @@ class WrappedFile implements AsyncIterable<Chunk> {
     this.#blockSize = blockSize;
   }
 
+  /** What was wrapped. */
+  get file(): FileLike | FileHandleLike {
+    return this.#file;
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<Chunk> {
     const file = this.#file;
     if (isStream(file)) return file[Symbol.asyncIterator]();
@@ -67,3 +73,8 @@ export const fileWrapper: FileWrapper = (file, blockSize = defaultBlockBytes) =>
     throw new ContractError("wsgi.file_wrapper needs a FileHandle, a stream, or an object with read(size)");
   return new WrappedFile(file, blockSize);
 };
+
+/** What `wsgi.file_wrapper` made this body of; undefined for any other body. */
+export function wrappedFileOf(body: Body): FileLike | FileHandleLike | undefined {
+  return body instanceof WrappedFile ? body.file : undefined;
+}

@@ -110,6 +110,11 @@ export class RequestInput implements InputStream {
     this.#notify();
   }
 
+  /** How many bytes of the body were taken. */
+  get receivedBytes(): number {
+    return this.#received;
+  }
+
   /** True while a read waits for the producer. */
   get isAwaited(): boolean {
     return this.#wake !== undefined;

@@ -21,6 +21,14 @@ export interface ResponseHead {
  */
 export const headOnly: Uint8Array = new Uint8Array(0);
 
+/** A file as Apache is told of it. */
+export interface NamedFile {
+  readonly header: string;
+  /** Absolute, bytes as latin-1. */
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
 /** Where a response goes. One sink serves one request. */
 export interface ResponseSink {
   /**
@@ -127,6 +135,23 @@ export class Response {
     if (this.#declared !== undefined || this.#isHeadSent || !addsContentLength || isBodyless(head)) return;
     this.#declared = bytes;
     this.#head = { status: head.status, headers: [...head.headers, ["Content-Length", String(bytes)]] };
+  }
+
+  /**
+   * Lets Apache send a file in the place of a body, by a header that names it. False when that would be another response:
+   * only a whole file with status 200 is meant.
+   */
+  replaceByFile({ header, path, sizeBytes }: NamedFile): boolean {
+    const head = this.#startedHead();
+    const { method } = this.#options;
+    const isWhole = this.#declared === undefined || this.#declared === sizeBytes;
+    const isPlain = head.headers.every(([name]) => !/^content-(?:encoding|range)$/i.test(name));
+    const isAsked = method === "GET" || method === "HEAD";
+    if (this.#isHeadSent || head.status.code !== 200 || !isWhole || !isPlain || !isAsked) return false;
+    const others = head.headers.filter(([name]) => !isContentLength(name));
+    this.#head = { status: head.status, headers: [...others, [header, path]] };
+    this.#declared = undefined;
+    return true;
   }
 
   /**

@@ -6,14 +6,15 @@
 
 import type { TsgiError } from "../errors.ts";
 import { ClientGoneError, ContractError, RequestOverError } from "../errors.ts";
-import type { Application, Body, Chunk, Environ, Write } from "../spec.ts";
+import type { Application, Body, Chunk, Environ, FileHandleLike, FileLike, Write } from "../spec.ts";
 import { BodySource, byteLengthOf, checkBody, checkChunk, isChunk, knownLengthOf, wholeOf } from "./body.ts";
 import type { EndWork } from "./environ.ts";
 import type { ErrorPage } from "./error-page.ts";
 import { errorPageFor } from "./error-page.ts";
 import type { ErrorLines } from "./errors-stream.ts";
+import { wrappedFileOf } from "./file-wrapper.ts";
 import type { RequestInput } from "./input.ts";
-import type { ResponseSink } from "./response.ts";
+import type { NamedFile, ResponseSink } from "./response.ts";
 import { Response } from "./response.ts";
 
 /** Something that went wrong and that the client does not see. */
@@ -33,11 +34,16 @@ export interface ExchangeObserver {
   failed(error: unknown, wasHeadSent: boolean): void;
   /** Something to log that changed nothing for the client. */
   warned(warning: Warning): void;
+  /** The client has gone: nobody waits for the response, which `ended` follows when the application has done its part. */
+  gone?(exchange: Exchange): void;
   /** The response has ended, well or not. Called once. */
   ended(exchange: Exchange): void;
   /** The body is being closed, or other work is done at the end; `closing` settles after that, and never rejects. */
   closing(closing: Promise<void>): void;
 }
+
+/** Settles with how Apache is told of a file that it can send, and with undefined for any other; never rejects. */
+export type FileNamer = (file: FileLike | FileHandleLike) => Promise<NamedFile | undefined>;
 
 export interface ExchangeParts {
   readonly sink: ResponseSink;
@@ -48,6 +54,8 @@ export interface ExchangeParts {
   readonly observer: ExchangeObserver;
   /** The page for a request that failed before its head; the one of this package unless given. Must not throw. */
   readonly page?: ((error: unknown, requestId: string) => ErrorPage) | undefined;
+  /** Where Apache sends files itself. */
+  readonly nameFile?: FileNamer | undefined;
 }
 
 const done: Promise<void> = Promise.resolve();
@@ -153,6 +161,7 @@ export class Exchange {
   abort(reason: Error): void {
     if (this.#isEnded || this.#gone !== undefined) return;
     this.#stop(reason);
+    this.#parts.observer.gone?.(this);
     if (this.#source !== undefined) void this.#close(this.#source);
   }
 
@@ -202,12 +211,36 @@ export class Exchange {
       checkBody(body);
       this.#source = sourceOf(body);
       if (this.#gone !== undefined) throw this.#gone;
-      if (this.#deliverWhole(body)) this.#end();
-      else if (!isChunk(body)) void this.#pump(this.#source ?? new BodySource(body)); // it never rejects
+      const { nameFile } = this.#parts;
+      const file = nameFile === undefined ? undefined : wrappedFileOf(body);
+      if (file === undefined || nameFile === undefined) this.#deliverRead(body);
+      else void this.#deliverNamed(nameFile(file), body); // it never rejects
     } catch (error) {
       this.#fail(error);
     }
   };
+
+  #deliverRead(body: Body): void {
+    if (this.#deliverWhole(body)) this.#end();
+    else if (!isChunk(body)) void this.#pump(this.#source ?? new BodySource(body)); // it never rejects
+  }
+
+  async #deliverNamed(naming: Promise<NamedFile | undefined>, body: Body): Promise<void> {
+    try {
+      const named = await naming;
+      if (this.#isEnded) return;
+      if (this.#gone !== undefined) throw this.#gone;
+      if (named === undefined || !this.#response.replaceByFile(named)) {
+        this.#deliverRead(body);
+        return;
+      }
+      this.#parts.errors.flush();
+      this.#response.finishWith("");
+      this.#end();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
 
   /** The path without promises. False when the body has to be read piece by piece. */
   #deliverWhole(body: Body): boolean {

@@ -10,6 +10,7 @@ import type { FunctionKind } from "../adapters/function-kind.ts";
 import { isPlainFunction, kindOfFunction } from "../adapters/function-kind.ts";
 import type { ListenCapture } from "../adapters/listen-capture.ts";
 import type { AdapterName } from "../adapters/names.ts";
+import { findHooks, hookNames } from "../authorizer/hooks.ts";
 import { LoadError, messageOf } from "../errors.ts";
 import type { Application } from "../spec.ts";
 import type { ModuleFormat } from "./entry.ts";
@@ -57,6 +58,22 @@ export async function findExport(script: RunScript): Promise<FoundApplication | 
   if (meant === undefined) return undefined;
   const text = `the export \`${meant.name}\` of ${script.file} is ${kindOf(meant.value)}, not an application`;
   throw new LoadError("no-export", text);
+}
+
+function exportOf({ namespace, moduleFormat }: Pick<RunScript, "namespace" | "moduleFormat">, name: string): unknown {
+  return moduleFormat === "esm" ? namespace[name] : commonJsExport(namespace["default"], name);
+}
+
+/** Whether a script without an application says who may come in: then it will not become a server either. */
+export function isAuthorizerOnly(script: Pick<RunScript, "namespace" | "moduleFormat">): boolean {
+  return hookNames.some((name) => exportOf(script, name) !== undefined);
+}
+
+/** The application that answers Apache's questions who may come in. Throws LoadError "no-export" for a script with none. */
+export async function findAuthorizer(script: RunScript): Promise<FoundApplication> {
+  const { authorizerOf } = await import("../authorizer/authorizer.ts");
+  const hooks = findHooks(script.file, (name) => exportOf(script, name));
+  return { application: authorizerOf(hooks), adapter: "wsgi", exportName: undefined };
 }
 
 /** The application that a captured server is. */
@@ -115,14 +132,17 @@ function candidatesOf({ namespace, moduleFormat, exportName }: RunScript): reado
 function commonJsCandidates(exported: unknown, exportName: string | undefined): readonly Candidate[] {
   const holders = [exported, propertyOf(exported, "default")];
   const named = (name: string, otherwise?: FunctionKind): Candidate => {
-    const value = holders.map((holder) => propertyOf(holder, name)).find((found) => found !== undefined);
-    return { name, value, otherwise };
+    return { name, value: commonJsExport(exported, name), otherwise };
   };
   const itself = (otherwise?: FunctionKind): readonly Candidate[] =>
     holders.filter(isNoEmptyObject).map((value) => ({ name: "default", value, otherwise }));
   if (exportName === "default") return itself("wsgi");
   if (exportName !== undefined) return [named(exportName, "wsgi")];
   return [named("application", "wsgi"), ...itself(), ...otherNames.map((name) => named(name, kindByName(name)))];
+}
+
+function commonJsExport(exported: unknown, name: string): unknown {
+  return propertyOf(exported, name) ?? propertyOf(propertyOf(exported, "default"), name);
 }
 
 function kindByName(name: string): FunctionKind | undefined {

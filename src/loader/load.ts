@@ -13,7 +13,7 @@ import { currentOwner, findCacheFolder } from "./cache.ts";
 import type { CompileOutcome } from "./compile.ts";
 import { readEntry, writeEntry } from "./entry.ts";
 import type { CacheEntry, EntryKey, ModuleFormat } from "./entry.ts";
-import { adaptServer, findExport, hasExports, noApplication } from "./exports.ts";
+import { adaptServer, findAuthorizer, findExport, hasExports, isAuthorizerOnly, noApplication } from "./exports.ts";
 import type { FoundApplication, RunScript } from "./exports.ts";
 import type { FastStart } from "./fast-start.ts";
 import { importBundle } from "./instance.ts";
@@ -26,6 +26,8 @@ import type { Watch } from "./watch.ts";
 export interface AppReference {
   readonly file: string;
   readonly exportName: string | undefined;
+  /** Asks for what the script answers to Apache's questions who may come in, in the place of its application. */
+  readonly isAuthorizer?: boolean;
 }
 
 export interface LoadOptions {
@@ -104,8 +106,9 @@ export async function attemptLoad(reference: AppReference, options: LoadOptions)
     const outcome = await runScriptOnce(file, options);
     if (!outcome.ok) return outcome;
     ({ watch } = outcome.running);
-    const { exportName } = reference;
-    const found = await findApplication({ ...outcome.running, file, exportName, adapter: options.adapter });
+    const { exportName, isAuthorizer = false } = reference;
+    const script = { ...outcome.running, file, exportName, adapter: options.adapter };
+    const found = await findApplication(script, isAuthorizer);
     return { ok: true, loaded: { ...found, file, inputs: watch.files.map(({ path }) => path) }, watch };
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
@@ -113,13 +116,17 @@ export async function attemptLoad(reference: AppReference, options: LoadOptions)
   }
 }
 
-/** The application among the exports, or the server that listens, if need be a little later. */
-async function findApplication(script: RunScript & RunningScript): Promise<FoundApplication> {
+/** The application among the exports, or the server that listens, if need be a little later. Rejects with a LoadError. */
+export async function findApplication(
+  script: RunScript & Omit<RunningScript, "watch">,
+  isAuthorizer: boolean,
+): Promise<FoundApplication> {
   const { capture, exportName, deadline, resourcesBefore } = script;
   try {
+    if (isAuthorizer) return await findAuthorizer(script);
     const found = await findExport(script);
     if (found !== undefined) return found;
-    if (exportName !== undefined) throw noApplication(script);
+    if (exportName !== undefined || isAuthorizerOnly(script)) throw noApplication(script);
     const server = await awaitListen(capture, { deadline, resourcesBefore, hasExports: hasExports(script) });
     if (server === undefined) throw noApplication(script);
     return await adaptServer(server);

@@ -48,6 +48,11 @@ async function serve(bundled: BundledProgram | undefined): Promise<number> {
     isLogApaches: logOptions.file === undefined,
     scope,
     errorPages: await errorPagesOfEnvironment(process.env, log),
+    // Seldom wanted, and node:net costs a CGI request some milliseconds.
+    mendEnviron:
+      process.env["TSGI_TRUSTED_PROXIES"] === undefined
+        ? undefined
+        : (await import("./trusted-proxies.ts")).proxyTrustOf(process.env),
     fastStart,
   });
   if ((await fastStart?.prepareNext()) === true) bundled?.keepCode();

@@ -8,19 +8,21 @@ import { ClientGoneError, ContractError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
 import type { FastStart } from "../loader/fast-start.ts";
 import type { RequestScope } from "../log/scope.ts";
-import type { Log } from "../spec.ts";
+import type { Environ, Log } from "../spec.ts";
 import { Background, deadline } from "./background.ts";
 import { CgiOutput } from "./cgi-output.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import type { ErrorPages } from "./error-pages.ts";
 import type { EntryArguments } from "./entry-args.ts";
-import type { Target } from "./route.ts";
+import type { Router, Target } from "./route.ts";
 import { createRouter } from "./route.ts";
 import { SpoolingFlow } from "./spool.ts";
 
 export interface CgiOptions {
   readonly target: Target;
+  /** Finds the application, in place of a router for `target`. */
+  readonly router?: Pick<Router, "route">;
   readonly args: EntryArguments;
   readonly variables: Variables;
   /** The descriptor that the response goes to. */
@@ -29,6 +31,7 @@ export interface CgiOptions {
   /** False when the log is a file of its own. */
   readonly isLogApaches: boolean;
   readonly scope: RequestScope;
+  readonly mendEnviron?: ((environ: Environ) => void) | undefined;
   readonly errorPages: ErrorPages | undefined;
   readonly fastStart?: FastStart | undefined;
 }
@@ -107,7 +110,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   const contentLength = variables["CONTENT_LENGTH"];
   const started = dispatch(
     {
-      router,
+      router: options.router ?? router,
       log,
       background,
       transport: "cgi",
@@ -116,6 +119,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
       isLogApaches,
       scope,
       errorPages,
+      mendEnviron: options.mendEnviron,
     },
     {
       variables,

@@ -62,6 +62,8 @@ export class SocketConnection implements RequestHost, Waiter {
   #turn: Turn = "none";
   /** What came while the turn is awaited. */
   #held: Buffer = nothing;
+  /** Since when the next request waits for its turn, here or elsewhere before; undefined while none does. */
+  awaitedSinceMs: number | undefined;
   #isActivity = false;
   #isParsing = false;
   #isDraining = false;
@@ -185,8 +187,10 @@ export class SocketConnection implements RequestHost, Waiter {
     const { admission, isOverloaded } = this.#options;
     if (isOverloaded) this.#turn = "refused";
     else if (admission.enter()) this.#turn = "taken";
-    else if (admission.wait(this) || this.#canLeave) this.#turn = "awaited";
-    else this.#turn = "refused";
+    else if (admission.wait(this) || this.#canLeave) {
+      this.#turn = "awaited";
+      this.awaitedSinceMs ??= performance.now();
+    } else this.#turn = "refused";
   }
 
   #hold(bytes: Buffer): void {
@@ -239,19 +243,18 @@ export class SocketConnection implements RequestHost, Waiter {
     const request = new FcgiRequest(this, this.#codec, event);
     const spool = this.#options.isBehindFcgid ? new SpoolingFlow(this) : undefined;
     this.#request = request;
+    const startedMs = clock === undefined && service.meter === undefined ? undefined : performance.now();
+    const queuedMs = this.awaitedSinceMs === undefined ? 0 : performance.now() - this.awaitedSinceMs;
+    this.awaitedSinceMs = undefined;
     if (this.#turn === "refused") {
       traffic.shed += 1;
-      request.begin(refusing, spool);
+      request.begin(refusing, spool, startedMs, queuedMs);
       onShed();
       return;
     }
     this.#isActivity = traffic.began(event.params);
-    if (clock === undefined) request.begin(service, spool);
-    else {
-      const sinceMs = performance.now();
-      request.begin(service, spool);
-      if (this.#request === request) clock.watch(request, sinceMs);
-    }
+    request.begin(service, spool, startedMs, queuedMs);
+    if (startedMs !== undefined && this.#request === request) clock?.watch(request, startedMs);
   }
 
   /** The request has ended, or is given up: the connection knows it no longer. */

@@ -12,14 +12,18 @@ import { ErrorLines } from "../gateway/errors-stream.ts";
 import type { InputFlow } from "../gateway/input.ts";
 import { parseContentLength, RequestInput } from "../gateway/input.ts";
 import type { ResponseSink } from "../gateway/response.ts";
-import type { Warning } from "../gateway/run.ts";
+import type { ExchangeObserver, FileNamer, Warning } from "../gateway/run.ts";
 import { Exchange } from "../gateway/run.ts";
 import { redactText } from "../log/redact.ts";
 import type { PrintingRequest, RequestScope } from "../log/scope.ts";
+import type { RequestMeter } from "../metrics/meter.ts";
 import type { Application, Environ, Log, Transport } from "../spec.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import type { AccessLog, EndedRequest } from "./access-log.ts";
 import type { Background } from "./background.ts";
 import type { ErrorPages } from "./error-pages.ts";
+import type { Observation } from "./observation.ts";
+import { observe } from "./observation.ts";
 import type { Route, Router } from "./route.ts";
 
 /** What requests of one process share. */
@@ -36,8 +40,18 @@ export interface Service {
   readonly accessLog?: AccessLog | undefined;
   /** Knows whose code runs, for `console.*`. */
   readonly scope?: RequestScope | undefined;
+  /** Measures every request. */
+  readonly meter?: RequestMeter | undefined;
+  /** Makes spans, where the application has set tracing up. */
+  readonly tracing?: Tracing | undefined;
   /** The pages of failed requests, where they are not those of this package. */
   readonly errorPages?: ErrorPages | undefined;
+  /** Changes an environ before the application gets it; `proxyTrust` makes one. */
+  readonly mendEnviron?: ((environ: Environ) => void) | undefined;
+  /** Throws for a peer that may not ask, and takes out what it proved itself with; `peerSecretCheck` makes one. */
+  readonly checkPeer?: ((variables: Variables) => void) | undefined;
+  /** Tells Apache which file to send, where it does that; `xSendfile` makes one. */
+  readonly nameFile?: FileNamer | undefined;
 }
 
 export interface Incoming {
@@ -47,6 +61,10 @@ export interface Incoming {
   /** Writes one line to Apache's error log. False when it cannot: the request is over, or there is no Apache. */
   readonly emitError: (line: string) => boolean;
   readonly isAuthorizer: boolean;
+  /** When the request began, on the clock of `performance.now`, where that is known already. */
+  readonly startedMs?: number | undefined;
+  /** What it waited for its turn before; 0 unless given. */
+  readonly queuedMs?: number | undefined;
   readonly onEnd: (exchange: Exchange) => void;
   /** True when whoever asked answers and reports a failure itself: then it is not logged here. */
   readonly takesFailure?: (error: unknown, wasHeadSent: boolean) => boolean;
@@ -78,13 +96,15 @@ const fromErrors = Object.freeze({ source: "wsgi.errors" });
 const fromErrorsLate = Object.freeze({ source: "wsgi.errors", code: "TSGI2103" });
 
 /** One request's life between transport and application. */
-class Dispatch implements PrintingRequest {
+class Dispatch implements PrintingRequest, ExchangeObserver {
   readonly #service: Service;
   readonly #incoming: Incoming;
   readonly #errors: ErrorLines;
   readonly #method: string;
   readonly #path: string;
   readonly #requestId: string;
+  /** Undefined where nobody wants to know. */
+  readonly #observation: Observation | undefined;
   isUnfollowed = false;
   #script = "";
   #log: Log | undefined;
@@ -100,6 +120,8 @@ class Dispatch implements PrintingRequest {
     this.#method = variables["REQUEST_METHOD"] ?? "GET";
     this.#path = variables["REQUEST_URI"] ?? "";
     this.#requestId = requestIdOf(variables, nextRequestId());
+    const named = { id: this.#requestId, method: this.#method, target: this.#path };
+    this.#observation = observe(service, incoming, named);
   }
 
   get log(): Log {
@@ -112,12 +134,14 @@ class Dispatch implements PrintingRequest {
     let length: number | undefined;
     let route: Route | undefined;
     try {
+      this.#service.checkPeer?.(variables);
       length = parseContentLength(variables["CONTENT_LENGTH"]);
       route = this.#service.router.route(variables);
     } catch (error) {
       refusal = error;
     }
     const input = new RequestInput(flow, this.#incoming.isAuthorizer ? 0 : length);
+    this.#observation?.begin(input);
     const exchange = this.#createExchange(input);
     if (route === undefined) exchange.refuse(refusal, this.#requestId);
     else this.#run(route, exchange, input);
@@ -126,20 +150,18 @@ class Dispatch implements PrintingRequest {
 
   #createExchange(input: RequestInput): Exchange {
     return new Exchange({
-      sink: this.#incoming.sink,
+      sink: this.#observation?.observed(this.#incoming.sink) ?? this.#incoming.sink,
       input,
       errors: this.#errors,
       method: this.#method,
       isAuthorizer: this.#incoming.isAuthorizer,
-      observer: {
-        failed: (error, wasHeadSent) => {
-          if (this.#incoming.takesFailure?.(error, wasHeadSent) !== true) this.#reportFailure(error, wasHeadSent);
-        },
-        warned: (warning) => this.#warn(warning),
-        ended: (exchange) => this.#ended(exchange),
-        closing: this.#service.background.add,
-      },
-      page: this.#service.errorPages === undefined ? undefined : (error) => this.#pageFor(error),
+      nameFile: this.#service.nameFile,
+      observer: this,
+      // Variables of an authorizer hold the password: they are shown on no page.
+      page:
+        this.#service.errorPages === undefined || this.#incoming.isAuthorizer
+          ? undefined
+          : (error) => this.#pageFor(error),
     });
   }
 
@@ -152,11 +174,21 @@ class Dispatch implements PrintingRequest {
   #run(route: Route, exchange: Exchange, input: RequestInput): void {
     this.#script = route.script;
     const environ = this.#createEnviron(route, exchange, input);
-    const { scope, accessLog } = this.#service;
-    const start = (application: Application): void => {
-      if (accessLog !== undefined) this.#calledMs = performance.now();
+    const { scope, accessLog, mendEnviron } = this.#service;
+    mendEnviron?.(environ);
+    const observation = this.#observation;
+    const call = (application: Application): void => {
       if (scope === undefined) exchange.run(application, environ);
       else scope.run(this, () => exchange.run(application, environ));
+    };
+    const start = (application: Application): void => {
+      if (accessLog !== undefined) this.#calledMs = performance.now();
+      if (observation === undefined) {
+        call(application);
+        return;
+      }
+      const called = observation.called(route, application, environ);
+      observation.run(() => call(called));
     };
     if (typeof route.application === "function") start(route.application);
     else void route.application.then(start, (error: unknown) => exchange.refuse(error, this.#requestId));
@@ -190,12 +222,26 @@ class Dispatch implements PrintingRequest {
     this.log.warn(this.#isEnded ? fromErrorsLate : fromErrors, redactText(line));
   }
 
-  #warn({ code, message, error }: Warning): void {
+  failed(error: unknown, wasHeadSent: boolean): void {
+    this.#observation?.failed(error, wasHeadSent);
+    if (this.#incoming.takesFailure?.(error, wasHeadSent) !== true) this.#reportFailure(error, wasHeadSent);
+  }
+
+  closing(closing: Promise<void>): void {
+    this.#service.background.add(closing);
+  }
+
+  gone(exchange: Exchange): void {
+    this.#observation?.over(exchange);
+  }
+
+  warned({ code, message, error }: Warning): void {
     this.#service.log.warn({ ...this.#fields(), code, err: error }, message);
   }
 
-  #ended(exchange: Exchange): void {
+  ended(exchange: Exchange): void {
     this.#isEnded = true;
+    this.#observation?.over(exchange);
     const { scope, accessLog } = this.#service;
     scope?.ended(this);
     if (accessLog !== undefined) this.#logAccess(accessLog, exchange);

@@ -14,7 +14,7 @@ import type { SocketHandle } from "./socket-handle.ts";
 export interface Engine {
   readonly netServer: Server;
   readonly stats: FastCgiStats;
-  adopt(handle: SocketHandle, bytes: Buffer | undefined): void;
+  adopt(handle: SocketHandle, bytes: Buffer | undefined, waitedMs?: number): void;
   drain(options: DrainOptions): Promise<boolean>;
 }
 

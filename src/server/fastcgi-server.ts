@@ -14,6 +14,7 @@ import type { ConnectionOptions } from "./connection.ts";
 import { SocketConnection } from "./connection.ts";
 import type { Service } from "./dispatch.ts";
 import { RequestClock } from "./request-clock.ts";
+import { refusing } from "./request.ts";
 import type { SocketHandle } from "./socket-handle.ts";
 import { adoptHandle, socketBufferBytes } from "./socket-handle.ts";
 import { Traffic } from "./traffic.ts";
@@ -75,10 +76,7 @@ const shedLineMs = 1000;
 
 /** The service of a connection beyond a limit. */
 function overloaded(service: Service, message: string): Service {
-  const route = (): never => {
-    throw new OverloadedError(message);
-  };
-  return { ...service, router: { route } };
+  return refusing(service, new OverloadedError(message));
 }
 
 export class FastCgiServer {
@@ -116,8 +114,8 @@ export class FastCgiServer {
       onShed: () => this.#tellShed(),
       onClose: (connection) => this.#forget(connection),
     };
-    const refusing = overloaded(service, `more than ${maxConnections} FastCGI connections`);
-    this.#overloaded = { ...this.#normal, refusing, isOverloaded: true };
+    const tooMany = overloaded(service, `more than ${maxConnections} FastCGI connections`);
+    this.#overloaded = { ...this.#normal, refusing: tooMany, isOverloaded: true };
     this.netServer = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: socketBufferBytes }, (socket) =>
       this.#accept(socket),
     );
@@ -144,11 +142,12 @@ export class FastCgiServer {
 
   /**
    * Serves a connection that another process has accepted, or drained. `bytes` were received and not parsed: they are
-   * the first to be. One that comes while connections are handed over goes on at once.
+   * the first to be. One that comes while connections are handed over goes on at once. Its first request has waited for
+   * `waitedMs` already.
    */
-  adopt(handle: SocketHandle, bytes: Buffer | undefined): void {
+  adopt(handle: SocketHandle, bytes: Buffer | undefined, waitedMs = 0): void {
     const handOver = this.#draining?.handOver;
-    if (handOver === undefined) this.#accept(adoptHandle(handle), bytes);
+    if (handOver === undefined) this.#accept(adoptHandle(handle), bytes, waitedMs);
     else handOver({ handle, bytes });
   }
 
@@ -191,7 +190,7 @@ export class FastCgiServer {
     for (const connection of this.#connections) connection.cut(reason);
   }
 
-  #accept(socket: Socket, bytes?: Buffer): void {
+  #accept(socket: Socket, bytes?: Buffer, waitedMs = 0): void {
     if (!this.#options.isAllowed(socket)) {
       socket.destroy();
       return;
@@ -199,6 +198,7 @@ export class FastCgiServer {
     const isOver = this.#connections.size >= this.#options.maxConnections;
     const connection = new SocketConnection(socket, isOver ? this.#overloaded : this.#normal);
     this.#connections.add(connection);
+    if (waitedMs > 0) connection.awaitedSinceMs = performance.now() - waitedMs;
     if (bytes !== undefined && bytes.length > 0) connection.receive(bytes);
     if (this.#draining !== undefined) connection.drain(this.#draining.handOver);
   }

@@ -14,6 +14,7 @@ import { FastCgiServer } from "./fastcgi-server.ts";
 import type { OpenSocket } from "./listen.ts";
 import { createPeerCheck, listen } from "./listen.ts";
 import type { Route } from "./route.ts";
+import { proxyTrust } from "./trusted-proxies.ts";
 import type { FastCgiService, ServeOptions } from "./serve.ts";
 
 function addressOf(given: ServeOptions["listen"]): ListenAddress {
@@ -87,6 +88,10 @@ export async function startService(application: Application, options: ServeOptio
       isMultiprocess: false,
       isRunOnce: false,
       isLogApaches: false,
+      mendEnviron: proxyTrust({
+        trustedProxies: options.trustedProxies ?? settings.trustedProxies.default,
+        trustedProxyHeaders: options.trustedProxyHeaders ?? settings.trustedProxyHeaders.default,
+      }),
     },
     isAllowed: createPeerCheck(options.allow ?? [], (address) =>
       log.warn({ code: "TSGI1101", address }, "FastCGI peer refused: not allowed"),

@@ -15,6 +15,8 @@ import { errorPagesOfEnvironment } from "./error-pages.ts";
 import { FastCgiServer } from "./fastcgi-server.ts";
 import { listen } from "./listen.ts";
 import { createRouter } from "./route.ts";
+import { proxyTrustOf } from "./trusted-proxies.ts";
+import { xSendfileOf } from "./x-sendfile.ts";
 
 /** How old a look at an application's files may be, ms. */
 const checkIntervalMs = 1000;
@@ -71,6 +73,8 @@ async function main(): Promise<void> {
       isLogApaches: logOptions.file === undefined,
       scope,
       errorPages: await errorPagesOfEnvironment(process.env, log),
+      mendEnviron: proxyTrustOf(process.env),
+      nameFile: xSendfileOf(process.env),
     },
     maxParamsBytes,
     maxConnections,

@@ -191,10 +191,9 @@ export function createPeerCheck(
   allow: readonly string[],
   onRefused: (address: string) => void,
 ): (socket: Socket) => boolean {
-  const list = new BlockList();
+  const list = addressList(allow, "--allow");
   list.addSubnet("127.0.0.0", 8, "ipv4");
   list.addAddress("::1", "ipv6");
-  for (const entry of allow) addEntry(list, entry);
   const logged = new Set<string>();
   return (socket) => {
     const address = socket.remoteAddress;
@@ -208,12 +207,19 @@ export function createPeerCheck(
   };
 }
 
-function addEntry(list: BlockList, entry: string): void {
+/** Addresses and subnets, as `flag` names them. Throws BootError. */
+export function addressList(entries: readonly string[], flag: string): BlockList {
+  const list = new BlockList();
+  for (const entry of entries) addEntry(list, entry, flag);
+  return list;
+}
+
+function addEntry(list: BlockList, entry: string, flag: string): void {
   const [, address = "", bits] = /^([^/]*)(?:\/([0-9]{1,3}))?$/.exec(entry) ?? [];
   const family = isIP(address) === 6 ? "ipv6" : "ipv4";
   const most = family === "ipv6" ? 128 : 32;
   if (isIP(address) === 0 || Number(bits ?? 0) > most) {
-    throw new BootError(`--allow: ${JSON.stringify(entry)} is no IP address and no subnet`);
+    throw new BootError(`${flag}: ${JSON.stringify(entry)} is no IP address and no subnet`);
   }
   if (bits === undefined) list.addAddress(address, family);
   else list.addSubnet(address, Number(bits), family);

@@ -54,6 +54,15 @@ class NodeFastCgiSink extends HttpSink {
   }
 }
 
+/** How a request goes on when it need not wait any more. */
+interface Turn {
+  readonly service: Service;
+  readonly isAuthorizer: boolean;
+  readonly hasTurn: boolean;
+  /** When it asked for its turn. */
+  readonly askedMs: number;
+}
+
 export class NodeFastCgiEngine {
   readonly netServer: Server;
   readonly #options: FastCgiOptions;
@@ -136,8 +145,9 @@ export class NodeFastCgiEngine {
   }
 
   #admit(request: Request, response: Response, isAuthorizer: boolean): void {
+    const askedMs = performance.now();
     const run = (service: Service, hasTurn: boolean): void =>
-      this.#run(request, response, { service, isAuthorizer, hasTurn });
+      this.#run(request, response, { service, isAuthorizer, hasTurn, askedMs });
     const refuse = (): void => {
       this.#traffic.shed += 1;
       run(this.#refusing, false);
@@ -146,11 +156,7 @@ export class NodeFastCgiEngine {
     else if (!this.#admission.wait({ admitted: () => run(this.#options.service, true), refused: refuse })) refuse();
   }
 
-  #run(
-    request: Request,
-    response: Response,
-    { service, isAuthorizer, hasTurn }: { service: Service; isAuthorizer: boolean; hasTurn: boolean },
-  ): void {
+  #run(request: Request, response: Response, { service, isAuthorizer, hasTurn, askedMs }: Turn): void {
     const variables = variablesOf(request.cgiParams);
     variables["FCGI_ROLE"] = isAuthorizer ? "AUTHORIZER" : "RESPONDER";
     const connection = (request.socket as unknown as MadeUpSocket)._conn;
@@ -165,6 +171,8 @@ export class NodeFastCgiEngine {
       sink: new NodeFastCgiSink(response, connection),
       flow: { pause: () => request.pause(), resume: () => request.resume() },
       isAuthorizer,
+      startedMs: sinceMs,
+      queuedMs: sinceMs - askedMs,
       emitError: (line) => {
         if (isOver || stderr === undefined) return false;
         stderr.write(line);

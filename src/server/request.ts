@@ -3,12 +3,14 @@
 // END_REQUEST, since Apache takes END_REQUEST for a complete answer whatever status it carries.
 
 import type { TsgiError } from "../errors.ts";
+import { ReplayedRequestError } from "../errors.ts";
 import type { FcgiCommand, FcgiConnection, FcgiEvent } from "../fastcgi/connection.ts";
+import type { Variables } from "../gateway/environ.ts";
 import type { InputFlow } from "../gateway/input.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
 import { cgiHead } from "../gateway/response.ts";
 import type { Chunk } from "../spec.ts";
-import type { Dispatched, Service } from "./dispatch.ts";
+import type { Dispatched, Incoming, Service } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import type { SpoolingFlow } from "./spool.ts";
 
@@ -25,9 +27,28 @@ export interface RequestHost extends InputFlow {
 
 export type RequestEvent = Extract<FcgiEvent, { readonly type: "request" }>;
 
+/** The service that answers every request with an error. */
+export function refusing(service: Service, error: TsgiError): Service {
+  const route = (): never => {
+    throw error;
+  };
+  return { ...service, router: { route } };
+}
+
 /** One STDERR record for one line of Apache's error log. */
 function errorCommand(id: number, line: string): FcgiCommand {
   return { type: "stderr", id, data: line };
+}
+
+/**
+ * Whether the first of the body has to be seen before the application is called. A balancer that lost a member gives its
+ * request to another one, whatever its method, and has no body left: it then says that there is one and sends none.
+ */
+function mayBeReplayed(params: Variables): boolean {
+  if (params["BALANCER_NAME"] === undefined) return false;
+  const length = params["CONTENT_LENGTH"];
+  if (length === undefined || length === "") return params["HTTP_TRANSFER_ENCODING"] !== undefined;
+  return length !== "0";
 }
 
 export class FcgiRequest implements ResponseSink, InputFlow {
@@ -38,6 +59,8 @@ export class FcgiRequest implements ResponseSink, InputFlow {
   #isStdinOver = false;
   #dispatched: Dispatched | undefined;
   #spool: SpoolingFlow | undefined;
+  /** Calls the application, or answers in its place, once it is known whether there is a body. */
+  #start: ((refusal: TsgiError | undefined) => void) | undefined;
 
   constructor(host: RequestHost, codec: FcgiConnection, event: RequestEvent) {
     this.#host = host;
@@ -52,11 +75,12 @@ export class FcgiRequest implements ResponseSink, InputFlow {
 
   /** Whether the application waits for bytes that the peer has not sent. */
   get isInputAwaited(): boolean {
-    return !this.#isOver && this.#dispatched?.input.isAwaited === true;
+    return !this.#isOver && (this.#start !== undefined || this.#dispatched?.input.isAwaited === true);
   }
 
   pushInput(bytes: Buffer): void {
     if (this.#isOver) return;
+    this.#startNow(undefined);
     if (this.#spool === undefined) this.#dispatched?.input.push(bytes);
     else this.#spool.push(bytes);
   }
@@ -69,20 +93,40 @@ export class FcgiRequest implements ResponseSink, InputFlow {
   endInput(): void {
     this.#isStdinOver = true;
     if (this.#isOver) return;
+    if (this.#start !== undefined) this.#startNow(new ReplayedRequestError());
     if (this.#spool === undefined) this.#dispatched?.input.end();
     else this.#spool.end();
   }
 
-  /** Calls the application; the response may be complete when this returns. */
-  begin(service: Service, spool: SpoolingFlow | undefined): void {
-    const { params, role, id } = this.#event;
+  /**
+   * Calls the application; the response may be complete when this returns. The request began at `startedMs`, on the clock
+   * of `performance.now`, and has waited `queuedMs` for its turn before.
+   */
+  begin(service: Service, spool: SpoolingFlow | undefined, startedMs?: number, queuedMs?: number): void {
+    const { params, role } = this.#event;
+    const times = { startedMs, queuedMs };
     params["FCGI_ROLE"] = role;
     this.#spool = spool;
+    if (role === "RESPONDER" && mayBeReplayed(params)) {
+      this.#start = (refusal) =>
+        this.#dispatch(refusal === undefined ? service : refusing(service, refusal), spool, times);
+    } else this.#dispatch(service, spool, times);
+  }
+
+  #startNow(refusal: TsgiError | undefined): void {
+    const start = this.#start;
+    this.#start = undefined;
+    start?.(refusal);
+  }
+
+  #dispatch(service: Service, spool: SpoolingFlow | undefined, times: Pick<Incoming, "startedMs" | "queuedMs">): void {
+    const { params, role, id } = this.#event;
     const dispatched = dispatch(service, {
       variables: params,
       sink: this,
       flow: spool ?? this,
       isAuthorizer: role === "AUTHORIZER",
+      ...times,
       emitError: (line) => {
         const isLive = this.#isLive;
         if (isLive) this.#host.write(this.#codec.send(errorCommand(id, line)));
@@ -96,17 +140,20 @@ export class FcgiRequest implements ResponseSink, InputFlow {
 
   /** The peer has gone, or gave the request up. */
   abort(reason: Error): void {
+    this.#start = undefined;
     this.#dispatched?.exchange.abort(reason);
   }
 
   /** Ends the request from our side: a page where the head was not sent, a broken connection where it was. */
   expire(reason: TsgiError): void {
-    this.#dispatched?.exchange.expire(reason);
+    if (this.#start === undefined) this.#dispatched?.exchange.expire(reason);
+    else this.#startNow(reason);
   }
 
   /** The request was ended without the application: nothing it still sends may leave. */
   forget(): void {
     this.#isOver = true;
+    this.#start = undefined;
   }
 
   /** False once nothing may be sent for this request; its connection may serve another one by then. */

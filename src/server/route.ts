@@ -34,6 +34,8 @@ export interface Route {
   /** A promise while the application is being loaded; it rejects with LoadError. */
   readonly application: Application | Promise<Application>;
   readonly script: string;
+  /** What tells the application from others: its script, with the export where one was named. The script unless given. */
+  readonly name?: string | undefined;
   readonly mount: MountHints;
 }
 
@@ -42,6 +44,8 @@ export interface RouterOptions {
   readonly mountPoint: string | undefined;
   readonly cacheDir: string | undefined;
   readonly adapter?: AdapterName | undefined;
+  /** The script that answers Apache's questions who may come in; undefined: the application's own. */
+  readonly authScript?: string | undefined;
   /** How long a loaded application is used before its files are looked at again, ms; 0 looks every time, Infinity never. */
   readonly checkIntervalMs: number;
   /** Whether ProxyPass may be in front: in the daemon, not under mod_fcgid and CGI. */
@@ -75,19 +79,60 @@ function scriptPathOf(variables: Variables): string {
   return url.endsWith(percentDecode(tail)) && !url.endsWith(tail) ? percentDecode(path) : path;
 }
 
+/** Apache asks before it maps the URL to an application, so the whole path is PATH_INFO. */
+const noMount: MountHints = { mountPoint: "" };
+
+function authorizerReference(file: string): AppReference {
+  return { file, exportName: undefined, isAuthorizer: true };
+}
+
+function isForAuthorizer(variables: Variables): boolean {
+  return variables["FCGI_ROLE"] === "AUTHORIZER";
+}
+
 class ApplicationRouter implements Router {
   readonly #live: LiveApplication;
+  readonly #authorizer: LiveApplication;
   readonly #reference: AppReference;
+  readonly #name: string;
   readonly #options: RouterOptions;
 
   constructor(reference: AppReference, options: RouterOptions) {
+    const { file, exportName } = reference;
     this.#reference = reference;
+    this.#name = exportName === undefined ? file : `${file}#${exportName}`;
     this.#options = options;
     this.#live = new LiveApplication(reference, options);
+    this.#authorizer = new LiveApplication(authorizerReference(reference.file), options);
   }
 
   async preload(): Promise<void> {
-    await this.#live.current();
+    try {
+      await this.#live.current();
+    } catch (error) {
+      if (!(error instanceof LoadError) || error.kind !== "no-export") throw error;
+      if (!(await this.#isAuthorizer())) throw error;
+    }
+  }
+
+  /** Whether the script, which has no application, says who may come in. */
+  async #isAuthorizer(): Promise<boolean> {
+    try {
+      await this.#authorizer.current();
+      return true;
+    } catch {
+      return false; // then it is the missing application that is to be told of
+    }
+  }
+
+  /** The application comes first: a server in the same script is looked for while that is loaded, and not after. */
+  async #loadAuthorizer(): Promise<Application> {
+    try {
+      await this.#live.current();
+    } catch {
+      // A script may have no application, or a broken one, and still say who may come in.
+    }
+    return await this.#authorizer.current();
   }
 
   get watches(): readonly Watch[] {
@@ -100,13 +145,14 @@ class ApplicationRouter implements Router {
 
   route(variables: Variables): Route {
     const { file } = this.#reference;
+    if (isForAuthorizer(variables)) return { application: this.#loadAuthorizer(), script: file, mount: noMount };
     const path = scriptPathOf(variables);
     const mount = {
       mountPoint: normalMountPoint(this.#options.mountPoint ?? variables["TSGI_MOUNT_POINT"]),
       rest: path.startsWith(`${file}/`) ? path.slice(file.length) : undefined,
       mayBeProxied: this.#options.mayBeProxied && path !== file,
     };
-    return { application: this.#live.current(), script: file, mount };
+    return { application: this.#live.current(), script: file, name: this.#name, mount };
   }
 }
 
@@ -161,6 +207,12 @@ class ScriptRouter implements Router {
   }
 
   route(variables: Variables): Route {
+    if (isForAuthorizer(variables)) {
+      throw new LoadError(
+        "refused",
+        "a folder of scripts does not say who may come in: name the script, --auth-script",
+      );
+    }
     const { match, isTranslated } = this.#find(variables);
     const mount = {
       // The process's mount point is that of the whole root: Apache has it in SCRIPT_NAME already.
@@ -198,7 +250,44 @@ class ScriptRouter implements Router {
   }
 }
 
+/** Asks a script of its own who may come in. */
+class GuardedRouter implements Router {
+  readonly #router: Router;
+  readonly #file: string;
+  readonly #authorizer: LiveApplication;
+
+  constructor(router: Router, file: string, options: RouterOptions) {
+    this.#router = router;
+    this.#file = file;
+    this.#authorizer = new LiveApplication(authorizerReference(file), options);
+  }
+
+  async preload(): Promise<void> {
+    await this.#router.preload();
+    await this.#authorizer.current();
+  }
+
+  route(variables: Variables): Route {
+    if (!isForAuthorizer(variables)) return this.#router.route(variables);
+    return { application: this.#authorizer.current(), script: this.#file, mount: noMount };
+  }
+
+  get watches(): readonly Watch[] {
+    return [...this.#router.watches, this.#authorizer.watch];
+  }
+
+  isStale(): boolean {
+    return this.#router.isStale() || this.#authorizer.isStale();
+  }
+}
+
 export function createRouter(options: RouterOptions): Router {
+  const { authScript } = options;
+  const router = routerFor(options);
+  return authScript === undefined ? router : new GuardedRouter(router, authScript, options);
+}
+
+function routerFor(options: RouterOptions): Router {
   const { target } = options;
   switch (target.kind) {
     case "application":

@@ -19,6 +19,9 @@ export interface ServeOptions {
   readonly socketMode?: number;
   /** IP addresses and subnets that may connect over TCP beside loopback. */
   readonly allow?: readonly string[];
+  /** Proxies in front of the web server whose word on the client counts, and the headers that they set on every request. */
+  readonly trustedProxies?: readonly string[];
+  readonly trustedProxyHeaders?: readonly string[];
   /** Requests at once; the others wait. 0, the default, is no limit. */
   readonly maxConcurrency?: number;
   readonly queueLimit?: number;

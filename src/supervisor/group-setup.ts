@@ -6,6 +6,7 @@ import { parseAppReference } from "../loader/load.ts";
 import { prepareLogFile } from "../log/file.ts";
 import { groupIdOf, lookUp } from "../server/httpd/account.ts";
 import type { SocketAccess } from "../server/listen.ts";
+import { readSecret } from "../server/peer-secret.ts";
 import type { Log } from "../spec.ts";
 import type { Target } from "../server/route.ts";
 import { withoutServiceVariables } from "./activation.ts";
@@ -56,7 +57,7 @@ function targetOf({ applications, scriptRoot }: GroupConfig): Target {
   };
 }
 
-/** What every worker of the group is told. */
+/** What every worker of the group is told. Throws BootError. */
 export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, followsFiles: boolean): WorkerConfig {
   return {
     group: config.name,
@@ -64,14 +65,21 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     mountPoint: config.mountPoint,
     cacheDir: config.cacheDir,
     adapter: config.adapter,
+    authScript: config.authScript,
     logLevel: config.logLevel,
     logFile: config.logFile,
     hasAccessLog: config.hasAccessLog,
     errorPage: config.errorPage,
     isDebug: config.isDebug,
+    hasTracing: config.hasTracing,
     isMultiprocess: config.processes > 1,
     followsFiles,
     allow: config.allow,
+    secret: config.secretFile === undefined ? undefined : readSecret(config.secretFile),
+    trustedProxies: config.trustedProxies,
+    trustedProxyHeaders: config.trustedProxyHeaders,
+    xSendfile: config.xSendfile,
+    xSendfileHeader: config.xSendfileHeader,
     engine: config.engine,
     admission: {
       maxConcurrency: config.maxConcurrency,
@@ -85,6 +93,7 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     requestTimeoutMs: config.requestTimeoutMs,
     shutdownTimeoutMs: config.shutdownTimeoutMs,
     deadlockTimeoutMs: config.deadlockTimeoutMs,
+    slowRequestMs: config.slowRequestMs,
     ignoredActivity: config.ignoreActivity,
     runAs,
     umask: config.umask,

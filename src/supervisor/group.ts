@@ -12,6 +12,7 @@ import { createPeerCheck } from "../server/listen.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
 import { Backoff, healthyMs, isForBackoff } from "./backoff.ts";
 import { BootFailures } from "./boot-failures.ts";
+import { GroupFigures } from "./collected-figures.ts";
 import { carryOut } from "./command.ts";
 import type { ReloadOutcome } from "./control.ts";
 import type { ExitCause } from "./exit-cause.ts";
@@ -75,6 +76,7 @@ export class ProcessGroup {
   readonly #relief: Relief;
   readonly #restarts: Record<string, number> = {};
   readonly #totals = new Totals();
+  readonly figures: GroupFigures = new GroupFigures();
   #listener: Listener | undefined;
   #guard: SocketGuard | undefined;
   #ticker: NodeJS.Timeout | undefined;
@@ -98,7 +100,7 @@ export class ProcessGroup {
     this.#runAs = runAsOf(config);
     this.#workerConfig = workerConfigOf(config, this.#runAs, options.followsFiles);
     this.#access = socketAccessOf(config, this.#runAs, options.mayReplaceSocket);
-    this.#relief = new Relief({ ...config, log });
+    this.#relief = new Relief({ ...config, log, meter: this.figures.meter });
     this.#intake = new Intake({
       relief: this.#relief,
       workers: () => this.#workers.values(),
@@ -193,6 +195,8 @@ export class ProcessGroup {
       restarts: this.#restarts,
       reloads: this.#reloads.counts,
       lastBootError: this.#bootFailures.last ?? null,
+      figures: this.figures.tally.figures(),
+      slowest: this.figures.slowest(workers.map((worker) => worker.figures)),
     };
   }
 
@@ -293,6 +297,9 @@ export class ProcessGroup {
     switch (message.type) {
       case "pulse":
         return;
+      case "figures":
+        this.figures.add(message);
+        return;
       case "ready":
         if (worker.state === "booting") worker.state = "ready";
         break;
@@ -343,6 +350,7 @@ export class ProcessGroup {
   readonly #ended = (worker: WorkerHandle, exit: ExitCause): void => {
     this.#workers.delete(worker.id);
     this.#totals.keep(worker);
+    this.figures.keep(worker.figures);
     if (this.#isStopping) {
       if (this.#workers.size === 0) this.#onEmpty?.();
       return;

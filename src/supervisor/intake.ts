@@ -55,13 +55,14 @@ export class Intake {
     }
     const now = performance.now();
     const sinceMs = now - this.#acceptsSinceMs < backlogMs ? this.#silentSinceMs : now;
-    this.#place({ handle: releaseHandle(socket), bytes: undefined }, sinceMs);
+    this.#place({ handle: releaseHandle(socket), bytes: undefined, waitingSinceMs: sinceMs }, sinceMs);
   };
 
   /** A connection that a worker gave back. */
   givenBack(held: Held): void {
+    const now = performance.now();
     this.#handedOver += 1;
-    this.#place(held, performance.now());
+    this.#place(held.bytes === undefined ? held : { ...held, waitingSinceMs: now }, now);
   }
 
   /** Follows the plan. `silentSinceMs` is when a worker was last known to accept. */
@@ -92,13 +93,15 @@ export class Intake {
   #place(held: Held, sinceMs: number): void {
     const worker = this.#mode === "off" ? this.#leastLoaded() : undefined;
     if (worker === undefined) this.#options.relief.hold(held, sinceMs);
-    else worker.give(held.handle, held.bytes, () => this.#place(held, sinceMs));
+    else worker.give(held, () => this.#place(held, sinceMs));
   }
 
-  /** Of those that serve and are heard of; of those that are being replaced only where there is no other. */
+  /** Of those that serve, can be reached and are heard of; of those that are being replaced only where there is no other. */
   #leastLoaded(): WorkerHandle | undefined {
     const now = performance.now();
-    const heard = [...this.#options.workers()].filter((worker) => now - worker.silentSinceMs < unresponsiveMs);
+    const heard = [...this.#options.workers()].filter(
+      (worker) => worker.isReachable && now - worker.silentSinceMs < unresponsiveMs,
+    );
     const serving = heard.filter(({ state }) => state === "serving");
     const taking = serving.length > 0 ? serving : heard.filter(({ state }) => state === "retiring");
     return taking.reduce<WorkerHandle | undefined>(

@@ -2,6 +2,8 @@
 // Rules: every message has a type; what a worker says is checked before it is believed, since it runs the application's
 // code; no message names a process or a file to act on. A message marked "with a socket" carries a native handle.
 
+import type { FiguresReport } from "../metrics/report.ts";
+import { readReport } from "../metrics/report.ts";
 import type { EngineName } from "../config/engine.ts";
 import type { AdapterName } from "../adapters/names.ts";
 import type { RunAs } from "./run-as.ts";
@@ -18,15 +20,24 @@ export interface WorkerConfig {
   readonly cacheDir: string | undefined;
   /** What kind of application it is, where its shape shall not decide. */
   readonly adapter: AdapterName | undefined;
+  readonly authScript: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFile: string | undefined;
   readonly hasAccessLog: boolean;
   readonly errorPage: string | undefined;
   readonly isDebug: boolean;
+  /** Whether an application that has set OpenTelemetry up gets spans for its requests. */
+  readonly hasTracing: boolean;
   readonly isMultiprocess: boolean;
   /** Whether changed files are looked for, once a second. */
   readonly followsFiles: boolean;
   readonly allow: readonly string[];
+  /** That of `--secret-file`. */
+  readonly secret: string | undefined;
+  readonly trustedProxies: readonly string[];
+  readonly trustedProxyHeaders: readonly string[];
+  readonly xSendfile: readonly string[];
+  readonly xSendfileHeader: string;
   /** What speaks FastCGI. */
   readonly engine: EngineName;
   readonly admission: AdmissionLimits;
@@ -37,6 +48,8 @@ export interface WorkerConfig {
   readonly requestTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly deadlockTimeoutMs: number;
+  /** 0: none is. */
+  readonly slowRequestMs: number;
   readonly ignoredActivity: readonly string[];
   /** Whom to become before anything of the application is read. */
   readonly runAs: RunAs | undefined;
@@ -50,15 +63,18 @@ export type ToWorker =
   /** With the listening socket: accept from now on; in the place of an earlier one. */
   | { readonly type: "serve" }
   /** With a socket: a connection that another process accepted. `bytes` were read from it and not looked at. */
-  | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined }
+  | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined; readonly waitedMs: number }
   /** Accept no more, end what runs within the deadline, then say "drained". */
-  | { readonly type: "drain"; readonly deadlineMs: number; readonly handsOver: boolean }
+  | { readonly type: "drain"; readonly deadlineMs: number; readonly handsOver: boolean; readonly reason: string }
   /** Open the log file that has the name now. */
   | { readonly type: "reopen-log" }
   /** Send the listening socket back. */
   | { readonly type: "lend" }
   /** All that was to be done is done: end. */
   | { readonly type: "leave" };
+
+/** How often a worker sends its pulse, ms. */
+export const pulseMs = 200;
 
 export interface Pulse {
   readonly type: "pulse";
@@ -86,6 +102,7 @@ export type FromWorker =
   | { readonly type: "ready" }
   | BootFailure
   | Pulse
+  | FiguresReport
   /** With a socket: an idle connection that this worker will not serve. */
   | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined }
   /** With the listening socket. */
@@ -145,6 +162,8 @@ export function readFromWorker(value: unknown): FromWorker | undefined {
     }
     case "pulse":
       return readPulse(fields);
+    case "figures":
+      return readReport(fields);
     case "connection":
       return { type: "connection", bytes: readBytes(fields["bytes"]) };
     case "failing":

@@ -4,6 +4,7 @@
 // connection that was answered here goes to a worker as soon as there is one, and is not closed.
 
 import { OverloadedError } from "../errors.ts";
+import type { RequestMeter } from "../metrics/meter.ts";
 import type { Log } from "../spec.ts";
 import { Background } from "../server/background.ts";
 import { Deadlines } from "../server/deadlines.ts";
@@ -16,12 +17,21 @@ export interface ReliefOptions {
   readonly maxParamsBytes: number;
   readonly paramsTimeoutMs: number;
   readonly log: Log;
+  /** Counts the requests that are answered here. */
+  readonly meter?: RequestMeter | undefined;
 }
 
 /** A connection, and what was read of it by whoever had it before. */
 export interface Held {
   readonly handle: SocketHandle;
   readonly bytes: Uint8Array | undefined;
+  /** Since when a request waits in it, on the clock of `performance.now`; undefined when there is none as far as we know. */
+  readonly waitingSinceMs?: number | undefined;
+}
+
+/** What its request has waited, ms. */
+export function waitedMs({ waitingSinceMs }: Held): number {
+  return waitingSinceMs === undefined ? 0 : performance.now() - waitingSinceMs;
 }
 
 /** How long a connection that is to be refused may wait for its request, ms. */
@@ -49,6 +59,7 @@ function refusingServer(options: ReliefOptions): FastCgiServer {
       isMultiprocess: true,
       isRunOnce: false,
       isLogApaches: false,
+      meter: options.meter,
     },
     isBehindFcgid: false,
     isAllowed: () => true,
@@ -113,8 +124,9 @@ export class Relief {
     return all;
   }
 
-  #answer({ handle, bytes }: Held): void {
+  #answer(held: Held): void {
+    const { handle, bytes } = held;
     this.#shed += 1;
-    this.#refusing.adopt(handle, bytes === undefined ? undefined : Buffer.from(bytes));
+    this.#refusing.adopt(handle, bytes === undefined ? undefined : Buffer.from(bytes), waitedMs(held));
   }
 }

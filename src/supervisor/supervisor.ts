@@ -9,12 +9,21 @@ import { formatListenAddress } from "../config/address.ts";
 import { defaultControlPath, makeControlFolder } from "../config/control-path.ts";
 import type { ServerConfig } from "../config/groups.ts";
 import { BootError, systemCodeOf } from "../errors.ts";
+import type { HistogramCounts } from "../metrics/histogram.ts";
+import { Histogram } from "../metrics/histogram.ts";
 import type { Log } from "../spec.ts";
+import { totalFigures } from "./collected-figures.ts";
 import type { Controlled, ReloadOutcome } from "./control.ts";
-import { ControlServer, isSupervisorAlive } from "./control.ts";
+import { isSupervisorAlive } from "./control-socket.ts";
+import { ControlServer } from "./control.ts";
 import { ProcessGroup } from "./group.ts";
 import { ServiceNotifier } from "./notify.ts";
 import { PidFile } from "./pid-file.ts";
+import { prometheusText } from "./prometheus.ts";
+import type { HistoryAnswer } from "./status-page/recorder.ts";
+import { Recorder } from "./status-page/recorder.ts";
+import { openStatusServer } from "./status-page/open.ts";
+import type { StatusServer } from "./status-page/server.ts";
 import type { Status } from "./status.ts";
 import { totalStatus } from "./status.ts";
 
@@ -45,6 +54,8 @@ export class Supervisor implements Controlled {
   readonly #notifier: ServiceNotifier;
   #pidFile: PidFile | undefined;
   #control: ControlServer | undefined;
+  #statusServer: StatusServer | undefined;
+  readonly #recorder: Recorder;
   readonly #reportDirs: string[] = [];
   #touchTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<{ whole: boolean }> | undefined;
@@ -54,6 +65,7 @@ export class Supervisor implements Controlled {
     this.#options = options;
     this.#log = options.log;
     this.#notifier = new ServiceNotifier({ env: process.env, log: options.log, pid: process.pid });
+    this.#recorder = new Recorder(this);
     this.stopAsked = new Promise((resolve) => (this.#askStop = resolve));
   }
 
@@ -67,6 +79,7 @@ export class Supervisor implements Controlled {
     if (config.pidFile !== undefined) this.#pidFile = PidFile.write(config.pidFile);
     for (const group of config.groups) await this.#openGroup(group, wasKilled);
     await this.#openControl();
+    this.#statusServer = await openStatusServer(config, { control: this.#control?.path, wasKilled }, this, this.#log);
     for (const group of this.#groups) group.start();
     const outcomes = await Promise.allSettled(this.#groups.map(({ started }) => started));
     const failures = outcomes.flatMap((outcome, index) =>
@@ -95,6 +108,29 @@ export class Supervisor implements Controlled {
     return totalStatus(
       head,
       this.#groups.map(({ status }) => status),
+      totalFigures(this.#groups.map(({ figures }) => figures)),
+    );
+  }
+
+  /** How long requests took in their applications since the start, of all groups. */
+  applicationTimes(): HistogramCounts {
+    const sum = new Histogram();
+    for (const { figures } of this.#groups) sum.add(figures.tally.application.counts());
+    return sum.counts();
+  }
+
+  history(): HistoryAnswer {
+    return this.#recorder.answer;
+  }
+
+  async metrics(): Promise<string> {
+    const status = this.status();
+    const groups = this.#groups.map(({ figures }, index) => ({ figures, status: status.groups[index] }));
+    return await prometheusText(
+      status,
+      groups.flatMap(({ figures: { tally, lag }, status: group }) =>
+        group === undefined ? [] : [{ status: group, tally, lag }],
+      ),
     );
   }
 
@@ -125,6 +161,8 @@ export class Supervisor implements Controlled {
 
   /** Closes what is left when all has stopped. */
   async close(): Promise<void> {
+    this.#recorder.stop();
+    await this.#statusServer?.close();
     await this.#control?.close();
     await this.#notifier.close();
     this.#pidFile?.remove();

@@ -6,18 +6,24 @@ import type { ChildProcess, SendHandle } from "node:child_process";
 import { fork } from "node:child_process";
 import { rmSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { messageOf } from "../errors.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
+import { WorkerFigures } from "./collected-figures.ts";
 import type { ExitCause } from "./exit-cause.ts";
 import { exitCause } from "./exit-cause.ts";
 import type { BootFailure, FromWorker, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
-import { readFromWorker } from "./messages.ts";
+import { pulseMs, readFromWorker } from "./messages.ts";
 import { oomKills } from "./oom-kills.ts";
 import { unresponsiveMs } from "./plan.ts";
 import type { RestartCause, WorkerState, WorkerView } from "./plan.ts";
 import { isProcessStopped } from "./process-state.ts";
+import type { Held } from "./relief.ts";
+import { waitedMs } from "./relief.ts";
 import type { WorkerStatus } from "./status.ts";
+import type { StuckReport } from "./stuck.ts";
+import { onStuckReport, stuckFd, stuckRequests } from "./stuck.ts";
 
 export interface WorkerOptions {
   readonly id: number;
@@ -65,11 +71,14 @@ export class WorkerHandle {
   bootFailure: BootFailure | undefined;
   /** Why it is being replaced or ended; undefined while it is not. */
   intended: RestartCause | undefined;
+  readonly figures: WorkerFigures = new WorkerFigures();
   readonly #options: WorkerOptions;
   readonly #process: ChildProcess;
   readonly #reportFile: string;
   readonly #oomKillsBefore = oomKills();
   #pulse = silence;
+  /** What its watchdog said, since when it has not been heard of. */
+  #stuck: { readonly report: StuckReport; readonly atMs: number } | undefined;
   #lastPulseMs = performance.now();
   #drainDeadlineMs = 0;
   #failure: string | undefined;
@@ -85,17 +94,20 @@ export class WorkerHandle {
     this.#options = options;
     const reportName = `worker-${options.id}.json`;
     this.#reportFile = join(options.reportDir, reportName);
-    const reports = [
+    const flags = [
       "--report-on-fatalerror",
       `--report-directory=${options.reportDir}`,
       `--report-filename=${reportName}`,
     ];
     this.#process = fork(program, [], {
       serialization: "advanced",
-      execArgv: [...reports, ...options.nodeOptions],
+      execArgv: [...flags, ...options.nodeOptions],
       env: options.environment,
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
     });
+    const reports = this.#process.stdio[stuckFd];
+    if (reports instanceof Readable)
+      onStuckReport(reports, (report) => (this.#stuck = { report, atMs: performance.now() }));
     this.#process.on("message", (message: unknown, handle: unknown) => this.#received(message, handle));
     this.#process.on("error", (error) => this.#gone(null, null, messageOf(error)));
     this.#process.on("exit", (code, signal) => this.#gone(code, signal, undefined));
@@ -130,9 +142,14 @@ export class WorkerHandle {
     return { ...known, isStopped, lastPulseMs: this.#lastPulseMs, drainDeadlineMs: this.#drainDeadlineMs, isFailing };
   }
 
+  /** Whether a message can be sent. A process that was killed is not reachable for a while before its end is told. */
+  get isReachable(): boolean {
+    return !this.#isGone && this.#process.connected;
+  }
+
   /** Sends a message; `sent` tells whether it has left. The handle goes on belonging to the caller. */
   send(message: ToWorker, handle?: SocketHandle, sent: (hasLeft: boolean) => void = () => {}): void {
-    if (this.#isGone || !this.#process.connected) {
+    if (!this.isReachable) {
       sent(false);
       return;
     }
@@ -141,9 +158,10 @@ export class WorkerHandle {
   }
 
   /** Hands it a connection. When it cannot be given, `failed` gets it back. */
-  give(handle: SocketHandle, bytes: Uint8Array | undefined, failed: () => void): void {
+  give(held: Held, failed: () => void): void {
+    const { handle, bytes } = held;
     this.#given += 1;
-    this.send({ type: "connection", bytes }, handle, (hasLeft) => {
+    this.send({ type: "connection", bytes, waitedMs: waitedMs(held) }, handle, (hasLeft) => {
       if (hasLeft) handle.close();
       else failed();
     });
@@ -163,7 +181,20 @@ export class WorkerHandle {
     const { pid, generation, state, pulse } = this;
     const { busy, waiting, connections, served, lagMs, rssBytes } = pulse;
     const ageSeconds = Math.round((performance.now() - this.bornMs) / 1000);
-    return { group, pid, generation, state, busy, waiting, connections, served, rss: rssBytes, lagMs, ageSeconds };
+    const figures = this.#figuresStatus();
+    const running = this.#stuck === undefined ? 0 : figures.running.length; // the pulse came before them
+    const silentMs = Math.round(performance.now() - this.#lastPulseMs);
+    const lateMs = Math.max(lagMs, silentMs - pulseMs); // the next pulse is so late already
+    const counts = { busy: Math.max(busy, running), waiting, connections, served, rss: rssBytes, lagMs: lateMs };
+    return { group, pid, generation, state, ...counts, silentMs, ageSeconds, ...figures };
+  }
+
+  /** A blocked worker reports nothing itself. */
+  #figuresStatus(): ReturnType<WorkerFigures["status"]> {
+    const figures = this.figures.status();
+    if (this.#stuck === undefined) return figures;
+    const { report, atMs } = this.#stuck;
+    return { ...figures, running: stuckRequests(report, Math.round(performance.now() - atMs), figures.running) };
   }
 
   /** Lets it accept connections. */
@@ -188,7 +219,8 @@ export class WorkerHandle {
   drain(deadlineMs: number, handsOver: boolean): void {
     this.state = "draining";
     this.#drainDeadlineMs = deadlineMs;
-    this.send({ type: "drain", deadlineMs: Math.max(0, deadlineMs - performance.now()), handsOver });
+    const reason = handsOver ? (this.intended ?? "reload") : "stop";
+    this.send({ type: "drain", deadlineMs: Math.max(0, deadlineMs - performance.now()), handsOver, reason });
   }
 
   kill(cause: RestartCause): void {
@@ -206,11 +238,13 @@ export class WorkerHandle {
       socket?.close();
       return;
     }
+    this.#stuck = undefined;
     if (message.type === "ready") this.#hasBooted = true;
     if (message.type === "pulse") {
       this.#pulse = message;
       this.#given = 0;
-    } else if (message.type === "failing") this.#failure = message.message;
+    } else if (message.type === "figures") this.figures.add(message);
+    else if (message.type === "failing") this.#failure = message.message;
     else if (message.type === "boot-failed") this.bootFailure = message;
     this.#options.events.said(this, message, socket);
   }

@@ -3,7 +3,9 @@
 // draws a breath (the pulse) as often as its event loop allows; it ends when the supervisor says so, or is gone. A drained
 // connection is given back, never closed while Apache may send on it.
 
+import { dirname } from "node:path";
 import { messageOf, messageWithCode, systemCodeOf, TsgiError } from "../errors.ts";
+import { emit } from "../events.ts";
 import { sweepUploads } from "../forms/upload-folder.ts";
 import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
 import type { ProcessLog } from "../log.ts";
@@ -16,11 +18,19 @@ import { createEngine } from "../server/engine.ts";
 import type { ErrorPages } from "../server/error-pages.ts";
 import { createPeerCheck } from "../server/listen.ts";
 import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts";
+import { peerSecretCheck } from "../server/peer-secret.ts";
 import type { ReleasedConnection } from "../server/fastcgi-server.ts";
-import type { Router } from "../server/route.ts";
+import type { Router, Target } from "../server/route.ts";
 import { createRouter } from "../server/route.ts";
+import { proxyTrust } from "../server/trusted-proxies.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
+import { SlowLog } from "../server/slow/slow-log.ts";
+import { answerLooks } from "./blocked-thread.ts";
+import { FiguresReporter } from "./figures-reporter.ts";
+import { xSendfile } from "../server/x-sendfile.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
+import { pulseMs } from "./messages.ts";
+import { createTracing } from "../tracing/otel.ts";
 import { startWatchdog } from "./watchdog.ts";
 
 /** The way to the supervisor. */
@@ -29,8 +39,6 @@ export interface Channel {
   send(message: FromWorker, handle?: SocketHandle, done?: () => void): void;
 }
 
-/** How often the supervisor hears of us, ms. */
-const pulseMs = 200;
 /** How old a look at the application's files may be, ms. */
 const checkIntervalMs = 1000;
 
@@ -47,8 +55,10 @@ export class Worker {
   readonly #router: Router;
   readonly #background: Background;
   readonly #server: Engine;
+  readonly #figures: FiguresReporter;
   #reported = "";
   #isFailing = false;
+  #isStopping = false;
 
   constructor(config: WorkerConfig, channel: Channel, { log, errorPages }: WorkerParts) {
     const scope = new RequestScope({ isExclusive: false });
@@ -57,11 +67,13 @@ export class Worker {
     this.#channel = channel;
     this.#log = log;
     this.#background = new Background(log);
+    this.#figures = new FiguresReporter(config.group, (report) => channel.send(report));
     this.#router = createRouter({
       target: config.target,
       mountPoint: config.mountPoint,
       cacheDir: config.cacheDir,
       adapter: config.adapter,
+      authScript: config.authScript,
       checkIntervalMs: config.followsFiles && config.target.kind === "scripts" ? checkIntervalMs : Infinity,
       mayBeProxied: true,
       log,
@@ -78,7 +90,12 @@ export class Worker {
         isLogApaches: false,
         accessLog: config.hasAccessLog ? accessLogTo(log.access()) : undefined,
         scope,
+        meter: this.#figures.meter,
+        tracing: config.hasTracing ? createTracing({ folders: foldersOf(config.target), log }) : undefined,
         errorPages,
+        checkPeer: config.secret === undefined ? undefined : peerSecretCheck(config.secret),
+        mendEnviron: proxyTrust(config),
+        nameFile: xSendfile(config),
       },
       isBehindFcgid: false,
       isAllowed: createPeerCheck(config.allow, (address) =>
@@ -90,6 +107,7 @@ export class Worker {
   /** Loads the application and says whether it is ready. */
   async boot(): Promise<void> {
     this.#startPulse();
+    this.#figures.start();
     void sweepUploads(); // what a worker before this one left when it crashed; it never rejects
     try {
       await this.#router.preload();
@@ -112,9 +130,10 @@ export class Worker {
         if (handle !== undefined) void this.#serve(handle);
         break;
       case "connection":
-        if (handle !== undefined) this.#server.adopt(handle, bufferOf(message.bytes));
+        if (handle !== undefined) this.#server.adopt(handle, bufferOf(message.bytes), message.waitedMs);
         break;
       case "drain":
+        this.#tellStopping(message.reason);
         void this.#drain(message.deadlineMs, message.handsOver);
         break;
       case "lend": {
@@ -141,6 +160,7 @@ export class Worker {
   /** The supervisor is gone: ends what runs, and settles. */
   async abandoned(): Promise<void> {
     const { shutdownTimeoutMs } = this.#config;
+    this.#tellStopping("stop");
     await this.#end(shutdownTimeoutMs, false);
   }
 
@@ -152,8 +172,15 @@ export class Worker {
     }
   }
 
+  #tellStopping(reason: string): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    emit("processStopping", { reason }, this.#log);
+  }
+
   async #drain(deadlineMs: number, handsOver: boolean): Promise<void> {
     const isWhole = await this.#end(deadlineMs, handsOver);
+    this.#figures.report();
     this.#channel.send({ type: "drained", isWhole });
   }
 
@@ -170,11 +197,15 @@ export class Worker {
   };
 
   #startPulse(): void {
-    const { deadlockTimeoutMs, logLevel, logFile } = this.#config;
-    const beat = startWatchdog({ deadlockTimeoutMs, logLevel, logFile });
+    const { meter } = this.#figures;
+    const { slowRequestMs } = this.#config;
+    const slow = slowRequestMs === 0 ? undefined : new SlowLog({ slowMs: slowRequestMs, meter, log: this.#log });
+    answerLooks(() => ({ running: meter.longestRunning(), slow: slow?.takeBlocked() ?? [], nextMs: slow?.nextMs }));
+    const beat = startWatchdog(this.#config);
     let dueMs = performance.now() + pulseMs;
     setInterval(() => {
       beat();
+      slow?.look();
       const now = performance.now();
       const lagMs = Math.max(0, Math.round(now - dueMs));
       dueMs = now + pulseMs;
@@ -196,6 +227,18 @@ export class Worker {
       this.#channel.send({ type: "changed", file: change, fingerprint: state });
       return;
     }
+  }
+}
+
+/** Where the applications lie. */
+function foldersOf(target: Target): string[] {
+  switch (target.kind) {
+    case "application":
+      return [dirname(target.reference.file)];
+    case "mounts":
+      return target.applications.map(({ reference }) => dirname(reference.file));
+    case "scripts":
+      return target.root === undefined ? [] : [target.root];
   }
 }
 

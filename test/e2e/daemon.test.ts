@@ -59,7 +59,8 @@ describe("the unix socket", () => {
     await program.ended;
     expect(existsSync(socket)).toBe(true);
     const again = workspace.tsgi(["daemon", app, "--listen", `unix:${socket}`]);
-    await until("the second daemon", () => accepts({ path: socket }));
+    // Not merely that somebody accepts: a worker of the first does until it knows that its supervisor is gone.
+    await until("the second daemon", () => again.stdout.includes("listening on"));
     expect(await hello({ path: socket })).toBe("hello");
     await again.stop();
   });

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Apache } from "../harness/apache.ts";
 import { HttpConnection } from "../harness/http.ts";
-import { isRunning, processesOf } from "../harness/leftovers.ts";
+import { processesOf } from "../harness/leftovers.ts";
+import { hasEnded } from "../harness/process-facts.ts";
 import { until } from "../harness/until.ts";
 import { Workspace } from "../harness/workspace.ts";
 
@@ -40,8 +41,6 @@ afterAll(() => workspace.close(), 60_000);
 
 const text = async (target: string): Promise<string> => (await apache.request(target)).body.toString("latin1");
 const pid = async (): Promise<number> => Number(await text("/app/pid"));
-/** Not a zombie that mod_fcgid has not collected yet. */
-const isAlive = isRunning;
 
 describe("the process that mod_fcgid starts", () => {
   test("serves one request after another", async () => {
@@ -60,7 +59,7 @@ describe("the process that mod_fcgid starts", () => {
   test("ends at once on SIGTERM when idle, and the next request is served", async () => {
     const first = await pid();
     process.kill(first, "SIGTERM");
-    await until("the process to end", () => !isAlive(first), 3000);
+    await until("the process to end", () => hasEnded(first), 10_000);
     expect(await text("/app/hello")).toBe("hello");
   });
 
@@ -75,7 +74,7 @@ describe("the process that mod_fcgid starts", () => {
     const reply = await connection.readReply();
     connection.destroy();
     expect(reply.body.toString()).toBe("the file is there");
-    await until("the process to end", () => !isAlive(first));
+    await until("the process to end", () => hasEnded(first));
   });
 
   test("what it prints goes to Apache's error log and not into a response", async () => {
@@ -122,7 +121,7 @@ describe("the process that mod_fcgid starts", () => {
     const started = Number((await another.request("/app/pid")).body.toString());
     expect(processesOf(own.dir).map((entry) => entry.pid)).toContain(started);
     await another.stop();
-    await until("the process to end", () => !isAlive(started));
+    await until("the process to end", () => hasEnded(started));
     await own.close();
   }, 60_000);
 });

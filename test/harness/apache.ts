@@ -1,6 +1,6 @@
 // A real Apache for tests: a configuration in the test's own folder, a free loopback port, the installed program in the
 // foreground with the event MPM. What it writes to its error log is part of every test.
-import { readFile, writeFile, mkdir, chown } from "node:fs/promises";
+import { chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connect } from "node:net";
 import { apacheAccount, findHttpd, freePort, loadModules } from "./machine.ts";
@@ -68,6 +68,11 @@ export class Apache {
       );
       const apache = new Apache(port, root, program);
       await until("Apache to accept or to end", async () => program.end !== undefined || (await accepts(port)));
+      // mod_cgid's own process makes its socket a moment later, and until then a request is a 503.
+      if (options.modules?.includes("cgid") === true) {
+        const isMade = async (): Promise<boolean> => (await readdir(root)).some((name) => name.startsWith("cgid.sock"));
+        await until("mod_cgid to listen or Apache to end", async () => program.end !== undefined || (await isMade()));
+      }
       if (program.end === undefined) return apache;
       const log = `${program.stderr}\n${await apache.errorLog()}`;
       if (attempt === 3 || !log.includes("Address already in use")) throw new Error(`Apache did not start:\n${log}`);
@@ -145,7 +150,7 @@ ErrorLog "${root}/error.log"
 LogLevel warn
 Timeout 30
 ${loadModules(modules)}
-${account === undefined ? "" : `User ${account.name}\nGroup ${account.group}`}
+${account === undefined ? "Suexec Off" : `User ${account.name}\nGroup ${account.group}`}
 ${processes}
 TypesConfig /dev/null
 DocumentRoot "${documentRoot}"

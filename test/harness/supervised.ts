@@ -51,6 +51,15 @@ export interface WorkerFacts {
   readonly rss: number;
   readonly lagMs: number;
   readonly ageSeconds: number;
+  readonly running: readonly RequestFacts[];
+}
+
+export interface RequestFacts {
+  readonly id: string;
+  readonly path: string;
+  readonly elapsedMs: number;
+  readonly status: number | null;
+  readonly where?: readonly string[];
 }
 
 export interface GroupFacts {

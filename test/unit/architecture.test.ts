@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 const src = fileURLToPath(new URL("../../src", import.meta.url));
 const contract = ["spec", "errors"];
 const pure = ["fastcgi", "gateway", "apache", "codes"];
-const inner = [...contract, ...pure, "config", "adapters", "loader", "forms", "log"];
+const inner = [...contract, ...pure, "config", "adapters", "loader", "forms", "log", "metrics", "events", "tracing"];
 
 /** What a file, or every file of a folder, may import beside its own folder. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -19,13 +19,19 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   apache: contract, // and config/address.ts, which is pure
   log: contract,
   config: [...contract, ...pure, "log"], // and adapters/names.ts, which is a list
-  loader: [...contract, "gateway", "log", "adapters"],
+  authorizer: [...contract, "gateway"],
+  loader: [...contract, "gateway", "log", "adapters", "authorizer"],
   adapters: [...contract, "gateway", "log"],
+  metrics: contract,
+  events: [...contract, "metrics"],
+  tracing: [...contract, "gateway"],
   forms: [...contract, "gateway"],
   "node-fastcgi": [...contract, "fastcgi"],
   server: [...inner, "node-fastcgi"],
   supervisor: [...inner, "server"],
-  cli: [...inner, "server", "supervisor"],
+  doctor: [...inner, "server"],
+  account: [...inner, "server"],
+  cli: [...inner, "server", "supervisor", "account", "doctor"],
   index: [...inner, "server"],
 };
 const nodeModules: Readonly<Record<string, readonly string[]>> = {

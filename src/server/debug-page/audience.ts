@@ -9,7 +9,7 @@ import type { Variables } from "../../gateway/environ.ts";
 const forwarding = ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_HOST", "HTTP_VIA"];
 
 /** Names that no DNS server of a stranger answers for (RFC 6761 sections 6.2 and 6.3), and addresses. */
-function isLocalName(host: string): boolean {
+export function isLocalName(host: string): boolean {
   const name = host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
   return isIP(name) !== 0 || /^(?:[a-z0-9-]+\.)*(?:localhost|test)$/i.test(name);
 }

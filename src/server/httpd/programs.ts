@@ -10,6 +10,7 @@ import { serverRootNames } from "../../apache/server-root.ts";
 import type { Site } from "../../apache/site.ts";
 import { programArguments, referenceText } from "../../apache/site.ts";
 import type { LogLevel } from "../../log.ts";
+import type { ProxyTrust } from "../trusted-proxies.ts";
 
 /** The folder of this package, with `bin` and `dist` in it. */
 const packageRoot = resolve(fileURLToPath(new URL("../../..", import.meta.url)));
@@ -33,10 +34,21 @@ export interface DaemonPlan {
   readonly errorPage?: string | undefined;
   /** Whether failed requests of this machine are shown their sources. */
   readonly isDebug?: boolean;
+  /** URL path of the status page; undefined: there is none. */
+  readonly statusMount?: string | undefined;
+  /** Proxies in front of Apache whose word on the client counts, and their headers. */
+  readonly proxies?: ProxyTrust | undefined;
+}
+
+function proxyFlags(proxies: ProxyTrust | undefined): readonly string[] {
+  if (proxies === undefined || proxies.trustedProxies.length === 0) return [];
+  const { trustedProxies, trustedProxyHeaders } = proxies;
+  return ["--trusted-proxies", trustedProxies.join(","), "--trusted-proxy-headers", trustedProxyHeaders.join(",")];
 }
 
 /** The command line of the daemon for a server root. */
-export function daemonCommand({ site, folder, logLevel, errorPage, isDebug }: DaemonPlan): string[] {
+export function daemonCommand(plan: DaemonPlan): string[] {
+  const { site, folder, logLevel, errorPage, isDebug, statusMount } = plan;
   const { target } = site;
   const command = [
     process.execPath,
@@ -59,6 +71,8 @@ export function daemonCommand({ site, folder, logLevel, errorPage, isDebug }: Da
   if (site.adapter !== undefined) command.push("--adapter", site.adapter);
   if (errorPage !== undefined) command.push("--error-page", errorPage);
   if (isDebug === true) command.push("--debug");
+  if (statusMount !== undefined) command.push("--status", `unix:${folder}/${serverRootNames.statusSocket}`);
+  command.push(...proxyFlags(plan.proxies));
   if (target.kind === "application") command.push("--mount-point", site.mountPoint === "" ? "/" : site.mountPoint);
   return command;
 }
@@ -71,12 +85,22 @@ export function checkCommand({ site, folder }: DaemonPlan): string[] {
   return [process.execPath, resolve(programsDir, "tsgi"), "check", app, "--cache-dir", cache, ...adapter];
 }
 
+/** Nothing where no proxy is trusted: for a CGI program the variables alone cost some milliseconds. */
+function proxyLines(proxies: ProxyTrust | undefined): readonly string[] {
+  if (proxies === undefined || proxies.trustedProxies.length === 0) return [];
+  const list = shellWord(proxies.trustedProxies.join(","));
+  return [
+    `TSGI_TRUSTED_PROXIES=${list} TSGI_TRUSTED_PROXY_HEADERS=${shellWord(proxies.trustedProxyHeaders.join(","))}`,
+    "export TSGI_TRUSTED_PROXIES TSGI_TRUSTED_PROXY_HEADERS",
+  ];
+}
+
 /** The executable for mod_fcgid or CGI: its name inside the server root, and its text. */
 export function frontProgram(
   plan: DaemonPlan,
   mode: Exclude<ServerMode, "proxy_fcgi">,
 ): { name: string; text: string } {
-  const { site, folder, logLevel, errorPage = "", isDebug } = plan;
+  const { site, folder, logLevel, errorPage = "", isDebug, proxies } = plan;
   const program = mode === "fcgid" ? "tsgi-fcgid" : "tsgi-cgi";
   const words = programArguments(site, `${folder}/${serverRootNames.cache}`);
   const name = `${serverRootNames.programs}/${mode === "fcgid" ? "app.fcgi" : "app.cgi"}`;
@@ -85,6 +109,7 @@ export function frontProgram(
     `PATH=${shellWord(dirname(process.execPath))}:$PATH TSGI_LOG_LEVEL=${logLevel}`,
     `TSGI_ERROR_PAGE=${shellWord(errorPage)} TSGI_DEBUG=${isDebug === true ? "on" : "off"}`,
     "export PATH TSGI_LOG_LEVEL TSGI_ERROR_PAGE TSGI_DEBUG",
+    ...proxyLines(proxies),
     `cd ${shellWord(workingFolder(site))} || exit 1`,
     `exec ${[resolve(programsDir, program), ...words].map(shellWord).join(" ")}`,
     "",

@@ -11,7 +11,8 @@ import type { Account } from "./account.ts";
 const readBit = 4;
 const enterBit = 1;
 
-function allows(path: string, account: Account, bits: number): boolean {
+/** Whether the mode of what is at `path` gives a user all of these bits. Throws where it cannot be looked at. */
+export function allows(path: string, account: Account, bits: number): boolean {
   const { uid, gid, mode } = statSync(path);
   if (account.uid === 0) return true;
   if (uid === account.uid) return ((mode >> 6) & bits) === bits;
@@ -20,12 +21,13 @@ function allows(path: string, account: Account, bits: number): boolean {
 }
 
 /** The folders from the root down to the one that holds `path`. */
-function foldersTo(path: string): string[] {
+export function foldersTo(path: string): string[] {
   const parent = dirname(path);
   return parent === path ? [path] : [...foldersTo(parent), parent];
 }
 
-function hasAccessList(path: string): boolean {
+/** Whether more than the mode decides (POSIX access control list). */
+export function hasAccessList(path: string): boolean {
   try {
     const listing = execFileSync("ls", ["-ld", path], { encoding: "latin1", stdio: ["ignore", "pipe", "ignore"] });
     return /^\S{10}\+/.test(listing);

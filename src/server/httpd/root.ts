@@ -31,6 +31,7 @@ import type { FindHttpdOptions, Httpd } from "./find.ts";
 import { findHttpd, findMediaTypes } from "./find.ts";
 import { chooseMpm, findLoadable } from "./modules.ts";
 import { frontProgram } from "./programs.ts";
+import type { ProxyTrust } from "../trusted-proxies.ts";
 import { requireReach } from "./reach.ts";
 
 export interface PrivateServer {
@@ -43,6 +44,9 @@ export interface PrivateServer {
   /** An absolute path. */
   readonly errorPage?: string | undefined;
   readonly isDebug?: boolean;
+  readonly proxies?: ProxyTrust | undefined;
+  /** URL path of the status page; undefined: there is none. */
+  readonly statusMount?: string | undefined;
   /** Our own programs: Apache's user must be able to read them. */
   readonly programFiles: readonly string[];
   /** The folder to use and keep; undefined makes one in the system's folder for temporary files. */
@@ -157,6 +161,8 @@ export class ServerRoot {
     const { server } = this;
     const { mpm, loadable } = this.#modules();
     const program = this.#writeProgram();
+    const { statusMount: mountPoint } = server;
+    const status = parseListenAddress(`unix:${this.path(names.statusSocket)}`);
     const tree = serverRoot({
       ...server,
       folder: this.folder,
@@ -168,6 +174,7 @@ export class ServerRoot {
       logLevel: apacheLogLevels[server.logLevel],
       errorLog: logFiles.error,
       accessLog: server.hasAccessLog ? logFiles.access : undefined,
+      statusMount: mountPoint === undefined ? undefined : { mountPoint, address: status },
       daemonAddress: parseListenAddress(`unix:${this.path(names.daemonSocket)}`),
       program,
     });

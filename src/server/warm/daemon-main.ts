@@ -16,6 +16,7 @@ import { errorPagesOfEnvironment } from "../error-pages.ts";
 import { FastCgiServer } from "../fastcgi-server.ts";
 import type { Router } from "../route.ts";
 import { createRouter } from "../route.ts";
+import { proxyTrustOf } from "../trusted-proxies.ts";
 import { WarmDaemon } from "./daemon.ts";
 
 const listeningFd = 3;
@@ -63,6 +64,7 @@ async function main(): Promise<void> {
       isLogApaches: whoseLog === "apache" && logOptions.file === undefined,
       scope,
       errorPages: await errorPagesOfEnvironment(process.env, log),
+      mendEnviron: proxyTrustOf(process.env),
     },
     maxParamsBytes,
     maxConnections,

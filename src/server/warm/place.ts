@@ -31,6 +31,8 @@ const passed = [
   "TSGI_ERROR_PAGE",
   "TSGI_DEBUG",
   "TSGI_ADAPTER",
+  "TSGI_TRUSTED_PROXIES",
+  "TSGI_TRUSTED_PROXY_HEADERS",
 ];
 
 /** The environment of a daemon: nothing that a visitor sent. */

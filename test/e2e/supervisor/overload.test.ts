@@ -138,7 +138,7 @@ test("out of file descriptors: honest failures, no spinning, and a full recovery
     shell: "ulimit -n 64",
     threads: 256,
     hasReuse: false,
-    expectLog: [...brokenBackend, /AH01074: Failed writing Environment/u],
+    expectLog: [...brokenBackend, /AH0107(?:3: Failed Writing Request|4: Failed writing Environment)/u],
   });
   supervised.expectClients(200);
   // Responses that are held open take every descriptor.

@@ -11,6 +11,7 @@ import type { GroupSites, GroupsOptions, PresetName, PresetOptions } from "../..
 import { groupsPreset, isPresetName, preset, presetNames } from "../../../src/apache/presets.ts";
 import { backendOf } from "../../../src/apache/proxy-fcgi.ts";
 import type { SiteTarget } from "../../../src/apache/site.ts";
+import { statusModules } from "../../../src/apache/status-mount.ts";
 
 const app: SiteTarget = { kind: "application", file: "/srv/app/app.ts", exportName: undefined };
 const folder: SiteTarget = { kind: "scripts", root: "/srv/site" };
@@ -153,7 +154,7 @@ describe("Apache accepts", () => {
 
   function check(text: string, isHtaccess: boolean): string {
     const modules = ["mpm_event", "authz_core", "alias", "actions", "dir", "mime", "env", "setenvif", "rewrite"];
-    const transports = ["proxy", "proxy_fcgi", "fcgid", "cgid"];
+    const transports = ["proxy", "proxy_fcgi", "fcgid", "cgid", ...statusModules];
     const head = [
       loadModules([...modules, ...transports]),
       "ServerName x\nListen 127.0.0.1:1",
@@ -176,6 +177,16 @@ describe("Apache accepts", () => {
 
   test.each(servers)("%s for %s at %j, document root %s", (name, target, mount, documents) => {
     expect(check(render(preset(name, options(target, mount, documents))), false)).toBe("0 Syntax OK");
+  });
+
+  test.each([
+    { kind: "unix", path: "/run/tsgi/app.status" } as const,
+    { kind: "tcp", host: "127.0.0.1", port: 9002 } as const,
+    { kind: "tcp", host: "::1", port: 9002 } as const,
+  ])("proxy_fcgi with the status page of %j", (address) => {
+    const statusMount = { mountPoint: "/tsgi-status", address };
+    const text = render(preset("proxy_fcgi", { ...options("application", "", true), statusMount }));
+    expect(check(text, false)).toBe("0 Syntax OK");
   });
 
   test.each([false, true])("proxy_fcgi for groups, document root %s", (hasDocuments) => {

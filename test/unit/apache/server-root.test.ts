@@ -72,7 +72,7 @@ test("the raw URL reaches the application in every mode", () => {
     expect(text, mode).toMatch(/^\s*CGIPassAuth On$/m);
   }
   expect(render(serverRoot(options))).toMatch(
-    /^ProxyPass \/ .* nocanon enablereuse=on flushpackets=on timeout=300 ttl=60$/m,
+    /^ProxyPass \/ .* nocanon enablereuse=on flushpackets=on iobuffersize=32768 timeout=300 ttl=60$/m,
   );
 });
 
@@ -95,4 +95,16 @@ test("a folder of scripts has its sources run, never sent, in every mode", () =>
     const handlers = /<FilesMatch "\(\?i\)\\\.\[cm\]\?tsx\?\$">([^<]*)<\/FilesMatch>/.exec(text)?.[1] ?? "";
     expect(handlers, mode).toMatch(/SetHandler ("proxy:unix:|fcgid-script|tsgi-script)/);
   }
+});
+
+test("the status page is for requests from this machine, where it was asked for", () => {
+  const address = { kind: "unix", path: "/srv/root/sockets/status.sock" } as const;
+  const statusMount = { mountPoint: "/tsgi-status", address };
+  expect(render(serverRoot(options))).not.toContain("http://");
+  expect(requiredModules(options)).not.toContain("proxy_http");
+  expect(requiredModules({ ...options, statusMount })).toEqual(expect.arrayContaining(["proxy_http", "authz_host"]));
+  const text = render(serverRoot({ ...options, statusMount }));
+  const [, section = ""] = /<Location \/tsgi-status>\n([^<]*)<\/Location>\n$/.exec(text) ?? [];
+  expect(section).toMatch(/^ {2}Require local$/m);
+  expect(section).toMatch(/^ {2}ProxyPass "unix:\/srv\/root\/sockets\/status.sock\|http:\/\/[a-z.]+" retry=0 /m);
 });

@@ -72,7 +72,7 @@ describe("for a file with groups", () => {
     expect(status).toBe(0);
     expect(stdout).toContain(`daemon ${base}/other.ts --config ${base}/tsgi.config.ts --listen unix:/run/x.sock\n`);
     expect(stdout.match(/^ProxyPass .*/gm)).toEqual([
-      'ProxyPass /x "unix:/run/x.sock|fcgi://run.x" nocanon enablereuse=on flushpackets=on timeout=300 ttl=60',
+      'ProxyPass /x "unix:/run/x.sock|fcgi://run.x" nocanon enablereuse=on flushpackets=on iobuffersize=32768 timeout=300 ttl=60',
     ]);
   });
 
@@ -168,5 +168,33 @@ describe("systemd", () => {
   test("a service without a user is refused: it would run as root", () => {
     const { status, stderr } = tsgi(["config", "systemd", "app.ts"]);
     expect([status, stderr]).toEqual([2, "tsgi: a service needs a user to run as: add one, as in --user www-data\n"]);
+  });
+});
+
+describe("the status page", () => {
+  test("is beside the socket of the application, and the daemon is told so", () => {
+    const { status, stdout } = tsgi(["config", "proxy_fcgi", "app.ts", "--status-mount", "/tsgi-status/"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^# .*tsgi daemon .* --status unix:\/run\/tsgi\/app\.status$/m);
+    expect(stdout.replaceAll("\n# ", " ")).toMatch(/Modules: proxy [a-z_ ]* proxy_http authz_host\. /);
+    expect(stdout).toMatch(/^<Location \/tsgi-status>$/m);
+    expect(stdout).toMatch(/^ {2}ProxyPass "unix:\/run\/tsgi\/app\.status\|http:\/\/run\.tsgi\.app-2estatus" /m);
+  });
+
+  test("is where --status says, for all groups of a file", () => {
+    write("tsgi.config.ts", groups);
+    const { stdout } = tsgi(["config", "proxy_fcgi", "--status-mount", "/s", "--status", "tcp:127.0.0.1:9002"]);
+    expect(stdout).toMatch(/^# .* --status tcp:127\.0\.0\.1:9002$/m);
+    expect(stdout).toMatch(/^ {2}ProxyPass http:\/\/127\.0\.0\.1:9002 /m);
+  });
+
+  test.each([
+    [["fcgid", "app.ts", "--status-mount", "/s"], /goes with proxy_fcgi/],
+    [["proxy_fcgi", "app.ts", "--status-mount", "/"], /a URL path of its own/],
+    [["proxy_fcgi", "app.ts", "--status-mount", "/s", "--status", "tcp:0.0.0.0:9002"], /an address of this machine/],
+    [["proxy_fcgi", "app.ts", "--status-mount", "/s", "--listen", "tcp:127.0.0.1:9001"], /needs --status/],
+  ])("%s is refused", (args, expected) => {
+    const { status, stderr } = tsgi(["config", ...args]);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(expected)]);
   });
 });

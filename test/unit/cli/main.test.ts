@@ -17,8 +17,10 @@ const commands = [
   "status",
   "dev",
   "config",
+  "init",
   "check",
   "request",
+  "doctor",
   "explain",
 ];
 
@@ -125,6 +127,8 @@ test.each<[string[], RegExp]>([
   [["daemon", "echo.ts", "--script-root", ".", "--listen", "fd:0"], /^tsgi: .* do not go together: .*$/],
   [["daemon", "echo.ts", "--listen", "9000"], /^tsgi: --listen "9000": it is unix:\/path, .*$/],
   [["config", "nginx"], /^tsgi: "nginx": expected one of proxy_fcgi, .*$/],
+  [["config", "auth", "auth.ts", "--listen", "unix:/run/x.sock"], /^tsgi: .*over TCP only.*$/],
+  [["config", "balancer", "app.ts"], /^tsgi: --member is needed.*$/],
   [["config", "htaccess-cgi", "./"], /^tsgi: htaccess-cgi is for one application: .*$/],
   [["start-server", "echo.ts", "--mode", "wsgi"], /^tsgi: --mode "wsgi": expected one of proxy_fcgi, fcgid, cgi$/],
   [["request", "echo.ts", "no slash"], /^tsgi: "no slash" is not a URL: .*$/],

@@ -282,3 +282,31 @@ test("passes on what the sink says about waiting", () => {
   sink.drain();
   expect(response.send("ef")).toBe(true);
 });
+
+describe("a file that Apache sends in the place of a body", () => {
+  const file = { header: "X-Sendfile", path: "/srv/a", sizeBytes: 5 };
+
+  test.each<[string, string, HeaderList, boolean]>([
+    ["GET", "200 OK", [], true],
+    ["HEAD", "200 OK", length(5), true],
+    ["GET", "200 OK", length(4), false],
+    ["POST", "200 OK", [], false],
+    ["GET", "206 Partial Content", [["Content-Range", "bytes 0-4/9"]], false],
+    ["GET", "404 Not Found", [], false],
+    ["GET", "200 OK", [["content-encoding", "gzip"]], false],
+  ])("%s, %s, %j: %s", (method, status, headers, isNamed) => {
+    const { response, sink } = responseOf({ method });
+    response.start(status, headers);
+    expect(response.replaceByFile(file)).toBe(isNamed);
+    if (!isNamed) return;
+    response.finishWith("");
+    expect([sink.head?.headers, response.isComplete]).toEqual([[["X-Sendfile", "/srv/a"]], true]);
+  });
+
+  test("comes too late once the head is sent", () => {
+    const { response } = responseOf();
+    response.start("200 OK", []);
+    response.send("x");
+    expect(response.replaceByFile(file)).toBe(false);
+  });
+});

@@ -200,6 +200,53 @@ describe("a request that fails", () => {
   });
 });
 
+describe("behind a balancer, which sends a request again when a member died with it", () => {
+  const balanced = { BALANCER_NAME: "balancer://b" };
+  const calls: string[] = [];
+  const application: Application = (environ, startResponse) => {
+    calls.push(environ.REQUEST_METHOD);
+    startResponse("200 OK", []);
+    return "x";
+  };
+
+  test.each<[Record<string, string>, string, string]>([
+    [{ ...balanced, CONTENT_LENGTH: "4" }, "", "503"],
+    [{ ...balanced, HTTP_TRANSFER_ENCODING: "chunked" }, "", "503"],
+    [{ ...balanced, CONTENT_LENGTH: "4" }, "four", "200"],
+    [{ ...balanced, HTTP_TRANSFER_ENCODING: "chunked" }, "four", "200"],
+    [{ ...balanced, CONTENT_LENGTH: "0" }, "", "200"],
+    [balanced, "", "200"],
+    [{ CONTENT_LENGTH: "4" }, "", "200"],
+  ])("%j with the body %j: %s", async (variables, body, status) => {
+    calls.length = 0;
+    const peer = await open(application);
+    peer.request({ params: paramsOf("/a", variables), stdin: Buffer.from(body) });
+    expect((await peer.reply()).head).toMatch(new RegExp(`^Status: ${status} `));
+    expect(calls).toEqual(status === "200" ? ["GET"] : []);
+  });
+
+  test("a body that is late is waited for, and a peer that goes meanwhile leaves nothing behind", async () => {
+    calls.length = 0;
+    const params = encodeStream(
+      RecordType.PARAMS,
+      1,
+      encodePairs(paramsOf("/a", { ...balanced, CONTENT_LENGTH: "4" })),
+    );
+    const [late, gone] = [await open(application), await open(application)];
+    for (const peer of [late, gone]) {
+      peer.client.request({ params: {} });
+      peer.socket.write(Buffer.concat([begin(1, 1, 0), params]));
+    }
+    await until("both to be there", () => served?.server.stats.busy === 2);
+    expect(calls).toEqual([]);
+    gone.destroy();
+    await until("one to be gone", () => served?.server.stats.busy === 1);
+    late.socket.write(encodeStream(RecordType.STDIN, 1, Buffer.from("four")));
+    expect((await late.reply()).body.toString()).toBe("x");
+    expect(calls).toEqual(["GET"]);
+  });
+});
+
 test("STDIN beyond CONTENT_LENGTH is dropped", async () => {
   const peer = await open(async (environ, startResponse) => {
     const body = await environ["wsgi.input"].read();

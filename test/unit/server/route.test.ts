@@ -231,3 +231,73 @@ describe("a script chosen by the request", () => {
     expect(() => routeOf(open, { SCRIPT_FILENAME, DOCUMENT_ROOT: "relative" })).toThrow(LoadError);
   });
 });
+
+describe("the role of an authorizer", () => {
+  const asked = { FCGI_ROLE: "AUTHORIZER", REQUEST_URI: "/private/x?a=1" };
+  const application = (name: string): Target => ({
+    kind: "application",
+    reference: { file: join(folder, name), exportName: undefined },
+  });
+  const hooks = "export const checkPassword = (environ, user, password) => password === 'right';\n";
+
+  beforeAll(() => {
+    writeFileSync(join(folder, "guard.ts"), hooks);
+    writeFileSync(join(folder, "both.ts"), `${hooks}${source}`);
+    writeFileSync(join(folder, "wrong.ts"), `export const checkPassword = "right";\n${source}`);
+  });
+
+  async function verdict(target: Target, authScript?: string): Promise<string> {
+    const route = routeOf(target, asked, authScript === undefined ? {} : { authScript: join(folder, authScript) });
+    const authorizer = await route.application;
+    const statuses: string[] = [];
+    for (const REMOTE_PASSWD of ["right", "wrong"]) {
+      const environ = { REMOTE_USER: "ada", REMOTE_PASSWD } as unknown as Parameters<typeof authorizer>[0];
+      await authorizer(environ, (status) => {
+        statuses.push(status);
+        return async () => {};
+      });
+    }
+    return statuses.join(", ");
+  }
+
+  test("is played by the script that was named, else by the application's own", async () => {
+    const known = "200 OK, 401 Unauthorized";
+    expect(await verdict(application("guard.ts"))).toBe(known);
+    expect(await verdict(application("both.ts"))).toBe(known);
+    expect(await verdict(application("outside.ts"), "guard.ts")).toBe(known);
+    expect(await verdict(scripts(), "guard.ts")).toBe(known);
+    const mounts: Target = {
+      kind: "mounts",
+      applications: [
+        { mountPoint: "", reference: { file: join(folder, "outside.ts"), exportName: undefined } },
+        { mountPoint: "/private", reference: { file: join(folder, "both.ts"), exportName: undefined } },
+      ],
+    };
+    expect(await verdict(mounts)).toBe(known);
+  });
+
+  test("is never an application's that says nothing of it", async () => {
+    await expect(verdict(application("outside.ts"))).rejects.toThrow(/answers for no access/);
+    await expect(verdict(application("wrong.ts"))).rejects.toThrow(/`checkPassword` of .* is a string/);
+    await expect(verdict(scripts())).rejects.toThrow(/--auth-script/);
+  });
+
+  test("may be all that a script has: then it is loaded, and its missing application is an error of requests alone", async () => {
+    const options = {
+      mountPoint: undefined,
+      cacheDir: join(folder, "cache"),
+      checkIntervalMs: 1000,
+      mayBeProxied: true,
+    };
+    const router = createRouter({ ...options, target: application("guard.ts"), log: collectLog() });
+    await router.preload();
+    await expect(Promise.resolve(router.route(variablesOf({ REQUEST_URI: "/" })).application)).rejects.toThrow(
+      /no export/,
+    );
+    const broken = createRouter({ ...options, target: application("wrong.ts"), log: collectLog() });
+    await broken.preload();
+    const neither = createRouter({ ...options, target: application("nothing.ts"), log: collectLog() });
+    writeFileSync(join(folder, "nothing.ts"), "export const x = 1;\n");
+    await expect(neither.preload()).rejects.toThrow(/no export `application`/);
+  });
+});

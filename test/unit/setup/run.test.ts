@@ -28,7 +28,7 @@ async function program(name: string, script: string): Promise<void> {
 /** A vitest that writes this report and ends with this exit code. */
 function vitest(report: object, code: number): Promise<void> {
   const find = 'for arg; do case $arg in --outputFile.json=*) file="${arg#*=}";; esac; done';
-  return program("node_modules/.bin/vitest", `${find}\necho '${JSON.stringify(report)}' > "$file"\nexit ${code}`);
+  return program("node_modules/.bin/vitest", `${find}\nprintf %s '${JSON.stringify(report)}' > "$file"\nexit ${code}`);
 }
 
 function report(passed: number, failed: number, testResults: object[] = []): object {
@@ -64,9 +64,19 @@ test("counts each failed step and each failed test, and runs all steps", async (
 });
 
 test("counts a test file that could not be loaded", async () => {
-  const results = [{ status: "failed", assertionResults: [] }];
-  await vitest(report(3, 1, [...results, { status: "failed", assertionResults: [{ status: "failed" }] }]), 1);
-  expect((await run()).lines.at(-1)).toBe("3 passed, 2 failed");
+  const broken = {
+    name: join(folder, "test/a.test.ts"),
+    status: "failed",
+    message: "no such\n  module",
+    assertionResults: [],
+  };
+  const wrong = { status: "failed", fullName: "adds up", failureMessages: ["1 is not 2\n    at somewhere"] };
+  const failing = { name: join(folder, "test/b.test.ts"), status: "failed", message: "", assertionResults: [wrong] };
+  await vitest(report(3, 1, [broken, failing]), 1);
+  const { lines } = await run();
+  expect(lines.at(-1)).toBe("3 passed, 2 failed");
+  expect(lines).toContain("FAILED test/a.test.ts: no such module");
+  expect(lines).toContain("FAILED test/b.test.ts: adds up: 1 is not 2");
 });
 
 test.each([

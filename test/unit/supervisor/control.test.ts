@@ -22,7 +22,8 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "v
 import { BootError } from "../../../src/errors.ts";
 import { askControl } from "../../../src/supervisor/control-request.ts";
 import type { Controlled, ReloadOutcome } from "../../../src/supervisor/control.ts";
-import { ControlServer, isSupervisorAlive } from "../../../src/supervisor/control.ts";
+import { isSupervisorAlive } from "../../../src/supervisor/control-socket.ts";
+import { ControlServer } from "../../../src/supervisor/control.ts";
 import { until, within } from "../../harness/until.ts";
 import type { CollectedLog } from "../server/collected-log.ts";
 import { collectLog } from "../server/collected-log.ts";
@@ -45,6 +46,8 @@ const reloaded: ReloadOutcome = { ok: true, message: "generation 4 serves", gene
 async function open(more: Partial<Controlled> = {}, place = path): Promise<ControlServer> {
   const controlled: Controlled = {
     status: () => sampleStatus(),
+    history: () => ({ intervalMs: 5000, samples: [] }),
+    metrics: async () => "# HELP\n",
     reload: async () => reloaded,
     stop: async () => ({ whole: true }),
     ...more,

@@ -16,6 +16,7 @@ class FakeWorker {
   state: WorkerState;
   silentSinceMs: number;
   load: number;
+  isReachable = true;
 
   constructor(state: WorkerState, { isSilent = false, load = 0 } = {}) {
     this.state = state;
@@ -23,8 +24,9 @@ class FakeWorker {
     this.silentSinceMs = isSilent ? -Infinity : Infinity;
   }
 
-  give(handle: SocketHandle): void {
-    this.given.push(handle);
+  give({ handle }: Held, failed: () => void): void {
+    if (this.isReachable) this.given.push(handle);
+    else failed();
   }
 }
 
@@ -79,6 +81,18 @@ test("what came while every worker was silent goes to the first that is heard of
   worker.silentSinceMs = Infinity;
   intake.set("off", listener, 0);
   expect([worker.given.length, intake.waiting]).toEqual([1, 0]);
+});
+
+test("a worker whose process has just ended gets none: they wait for one that can be reached", () => {
+  const workers = [new FakeWorker("serving"), new FakeWorker("serving"), new FakeWorker("serving")] as const;
+  for (const worker of workers) worker.isReachable = false;
+  const intake = intakeOf(...workers);
+  intake.givenBack(held());
+  expect(intake.waiting).toBe(1);
+  workers[1].isReachable = true;
+  intake.set("off", listener, 0);
+  expect(workers.map(({ given }) => given.length)).toEqual([0, 1, 0]);
+  expect(intake.waiting).toBe(0);
 });
 
 test("while none serves connections wait, and are released when one does", () => {

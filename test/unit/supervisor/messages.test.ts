@@ -88,8 +88,20 @@ test("takes no more bytes than one read of a connection has", () => {
 });
 
 test("never throws, and what it reads it reads again as the same", () => {
-  const types = ["ready", "lent", "boot-failed", "pulse", "connection", "failing", "changed", "drained"];
-  const fields = ["message", "files", "busy", "served", "lagMs", "bytes", "file", "fingerprint", "isWhole"];
+  const types = ["ready", "lent", "boot-failed", "pulse", "connection", "failing", "changed", "drained", "figures"];
+  const fields = [
+    "message",
+    "files",
+    "busy",
+    "served",
+    "lagMs",
+    "bytes",
+    "file",
+    "fingerprint",
+    "isWhole",
+    "counts",
+    "running",
+  ];
   const messages = fc
     .tuple(fc.constantFrom(...types), fc.dictionary(fc.constantFrom(...fields), fc.anything()))
     .map(([type, rest]) => Object.assign(rest, { type }));

@@ -1,4 +1,5 @@
 // A status as a supervisor would give it, for tests of what is done with it.
+import { noFigures, noQuantiles } from "../../../src/metrics/figures.ts";
 import type { GroupStatus, Status, WorkerStatus } from "../../../src/supervisor/status.ts";
 import { totalStatus } from "../../../src/supervisor/status.ts";
 
@@ -14,7 +15,13 @@ export function sampleWorker(more: Partial<WorkerStatus> = {}): WorkerStatus {
     served: 12_345,
     rss: 80 * 2 ** 20,
     lagMs: 1.4,
+    silentMs: 120,
     ageSeconds: 3700,
+    heapUsedBytes: 30 * 2 ** 20,
+    eventLoopLag: noQuantiles,
+    figures: noFigures,
+    slowest: [],
+    running: [],
     ...more,
   };
 }
@@ -35,6 +42,8 @@ export function sampleGroup(more: Partial<GroupStatus> = {}): GroupStatus {
     restarts: { signal: 1, "out of memory": 2 },
     reloads: { done: 2, failed: 1 },
     lastBootError: null,
+    figures: noFigures,
+    slowest: [],
     ...more,
   };
 }
@@ -47,5 +56,5 @@ export function sampleStatus(groups: readonly GroupStatus[] = [sampleGroup()]): 
     uptimeSeconds: 90_061,
     state: "running",
   } as const;
-  return totalStatus(head, groups);
+  return totalStatus(head, groups, noFigures);
 }

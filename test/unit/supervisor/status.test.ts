@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { RequestRecord } from "../../../src/metrics/figures.ts";
+import { noFigures } from "../../../src/metrics/figures.ts";
 import { drawStatus, formatAge, isStatus, printable } from "../../../src/supervisor/status.ts";
 import { sampleGroup, sampleStatus, sampleWorker } from "./sample-status.ts";
 
@@ -40,11 +42,37 @@ describe("the table", () => {
 
 group default: serving on unix:/run/tsgi/app.sock, generation 3, queue 4/200, shed 5, restarts 1 signal, 2 out of memory
   served 12354, timed out 6, handed over 8, reloads 2 (1 failed)
-    PID  GEN  STATE     BUSY  WAIT  CONN  SERVED  RSS  LAG   AGE
-   4712    3  serving      2     1     7   12345  80M  1ms  1h1m
-  98765    2  draining     2     1     7       9  80M  1ms  1h1m
+    PID  GEN  STATE     BUSY  WAIT  CONN  SERVED  P95  RSS  HEAP  LAG   AGE
+   4712    3  serving      2     1     7   12345  0ms  80M   30M  1ms  1h1m
+  98765    2  draining     2     1     7       9  0ms  80M   30M  1ms  1h1m
 `,
     );
+  });
+
+  test("tells of the requests that ended, and of the three slowest", () => {
+    const startedAt = "2026-01-02T03:04:05.000Z";
+    const slow = (elapsedMs: number): RequestRecord => {
+      const path = `/${elapsedMs}\u001b`;
+      return { id: "1", method: "GET", script: "/srv/app.ts", status: 200, startedAt, path, elapsedMs };
+    };
+    const slowest = [61_000, 1234.5, 999.4, 20].map(slow);
+    const figures = {
+      ...noFigures,
+      responses: { ...noFigures.responses, "2xx": 10, "5xx": 2 },
+      failed: { ...noFigures.failed, application: 2 },
+      bytesIn: 800,
+      bytesOut: 5 * 2 ** 20,
+      queueMs: { count: 12, p50: 0, p95: 0.0012, p99: 0.25, max: 3 },
+      applicationMs: { count: 12, p50: 1.234, p95: 12.34, p99: 123.4, max: 61_000 },
+    };
+    expect(drawStatus(sampleStatus([sampleGroup({ figures, slowest })]))).toContain(`
+  answered 10 2xx, 2 5xx, failed 2 application, in 800, out 5M
+  time in application p50 1.23ms, p95 12.3ms, p99 123ms, max 1m1s; queue p99 0.25ms, max 3ms
+  slowest of the last 15 minutes:
+    1m1s  GET /61000?  200  2026-01-02T03:04:05.000Z
+    1.23s  GET /1234.5?  200  2026-01-02T03:04:05.000Z
+    999ms  GET /999.4?  200  2026-01-02T03:04:05.000Z
+`);
   });
 
   test("shows the last boot error with its lines", () => {
@@ -89,7 +117,7 @@ test("only what can be drawn is taken for a status", () => {
   const group: Partial<Record<string, unknown>> = { ...sampleGroup() };
   for (const wrong of [null, 1, "x", [], {}, { groups: [] }, { version: "1", groups: {} }])
     expect(isStatus(wrong)).toBe(false);
-  for (const part of ["workers", "queue", "reloads", "restarts"]) {
+  for (const part of ["workers", "queue", "reloads", "restarts", "figures", "slowest"]) {
     expect(isStatus({ ...sampleStatus(), groups: [{ ...group, [part]: undefined }] })).toBe(false);
   }
 });

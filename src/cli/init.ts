@@ -1,0 +1,140 @@
+// `tsgi init`: makes a folder of an account at a host serve an application, and `--remove` undoes it.
+
+import { statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import type { Command } from "commander";
+import type { Layout } from "../account/layout.ts";
+import { layoutOf, servedFolder } from "../account/layout.ts";
+import { homeOf, likelyMountPoint } from "../account/owner.ts";
+import { planInit, planRemove } from "../account/plan.ts";
+import { placeOfSources } from "../account/sources.ts";
+import { chooseTransport, knownModules } from "../account/transport.ts";
+import { wrapperText } from "../account/wrapper.ts";
+import { transports } from "../apache/account.ts";
+import { programArguments, referenceText } from "../apache/site.ts";
+import { placeText } from "../config/setting.ts";
+import type { SettingName } from "../config/settings.ts";
+import { settings } from "../config/settings.ts";
+import { ConfigError } from "../errors.ts";
+import { programsDir } from "../server/httpd/programs.ts";
+import { carryOut } from "./init-consent.ts";
+import type { Described } from "./init-report.ts";
+import { defaultListen, listChanges, print, report } from "./init-report.ts";
+import type { InitFlags } from "./init-target.ts";
+import { nodeOption, readTarget } from "./init-target.ts";
+import { addSettings, readSettings } from "./options.ts";
+
+const names = ["mountPoint", "listen", "cacheDir", "adapter"] as const satisfies readonly SettingName[];
+const wantedTransports = ["auto", ...transports] as const;
+
+/** What was not said this time is what was said the last time. */
+function recall(command: Command, { block }: Layout): void {
+  if (block === undefined) return;
+  const { app, transport, options } = block.facts;
+  for (const [name, value] of Object.entries({ ...options, app, transport })) {
+    if (command.getOptionValueSource(name) !== "cli") command.setOptionValueWithSource(name, value, "config");
+  }
+}
+
+/** Flags that are worth remembering: paths as they are from any folder. */
+function toRemember(command: Command): Record<string, string> {
+  const given: Readonly<Record<string, unknown>> = command.opts();
+  const named = names.flatMap((name) => {
+    const value = given[name];
+    return typeof value === "string" ? [[name, placeText(settings[name], value, process.cwd())]] : [];
+  });
+  const { node } = command.opts<InitFlags>();
+  return Object.fromEntries(node === undefined ? named : [...named, ["node", node]]) as Record<string, string>;
+}
+
+function wantedTransport({ transport }: InitFlags): (typeof wantedTransports)[number] {
+  const wanted = wantedTransports.find((name) => name === transport);
+  if (wanted !== undefined) return wanted;
+  throw new ConfigError([`--transport ${JSON.stringify(transport)}: expected one of ${wantedTransports.join(", ")}`]);
+}
+
+async function describe(folder: string, command: Command): Promise<Described> {
+  const layout = layoutOf(folder);
+  recall(command, layout);
+  const flags = command.opts<InitFlags>();
+  const config = await readSettings(command, names);
+  const wanted = wantedTransport(flags);
+  const target = readTarget(flags.app);
+  const chosen = chooseTransport(wanted, await knownModules(process.env["PATH"] ?? ""));
+  const { transport } = chosen;
+  const sources = await placeOfSources(target.file, folder);
+  const mountPoint = config.mountPoint ?? likelyMountPoint(folder);
+  const site = { target, mountPoint: config.mountPoint ?? "", documentRoot: undefined, adapter: config.adapter };
+  const wrapper =
+    transport === "proxy"
+      ? undefined
+      : wrapperText({
+          transport,
+          node: nodeOption(flags) ?? process.execPath,
+          programs: programsDir,
+          args: programArguments(site, config.cacheDir === undefined ? undefined : resolve(config.cacheDir)),
+          workingFolder: dirname(target.file),
+          home: homeOf(statSync(folder).uid),
+        });
+  const listen = config.listen ?? defaultListen(folder);
+  const app = referenceText(target);
+  const options = toRemember(command);
+  const plan = planInit(layout, { app, transport, options, sources, wrapper, listen, mountPoint });
+  return { layout, target, chosen, sources, plan, config, mountPoint };
+}
+
+async function init(folder: string, command: Command): Promise<number> {
+  const described = await describe(folder, command);
+  const { plan, target } = described;
+  if (plan.changes.length === 0) {
+    print(`tsgi: ${folder} already serves ${referenceText(target)}: nothing to change`, ...report(described));
+    return 0;
+  }
+  const ended = await carryOut(plan, command.opts());
+  if (ended !== undefined) return ended;
+  print(`tsgi: ${folder} serves ${referenceText(target)}`, ...report(described));
+  return 0;
+}
+
+async function remove(folder: string, flags: InitFlags): Promise<number> {
+  const plan = planRemove(layoutOf(folder));
+  if (plan.changes.length === 0) {
+    print(`tsgi: there is nothing of tsgi init in ${folder}`);
+    return 0;
+  }
+  const ended = await carryOut(plan, flags);
+  if (ended !== undefined) return ended;
+  print(`tsgi: ${folder} is as it was before tsgi init`, ...listChanges(plan.changes));
+  return 0;
+}
+
+async function run(dir: string | undefined, command: Command): Promise<number> {
+  const flags = command.opts<InitFlags>();
+  if (flags.uploadKit !== undefined) {
+    const { uploadKit } = await import("./init-kit.ts");
+    return await uploadKit(flags.uploadKit, dir, flags, await readSettings(command, names));
+  }
+  const folder = servedFolder(resolve(dir ?? "."));
+  if (flags.remove === true) return await remove(folder, flags);
+  return await init(folder, command);
+}
+
+export function configure(command: Command): void {
+  command
+    .argument("[dir]", "the folder that the host serves, such as public_html; else the working folder")
+    .option("--app <file>", "application: file.ts, or file.ts#export; else that of the last time")
+    .option("--transport <name>", `how Apache reaches it: ${wantedTransports.join(", ")}`, "auto")
+    .option("--node <file>", "the Node.js that is to run it, on the host; else this one")
+    .option("--upload-kit <file.zip>", "write an archive of files to upload, for a host without a shell")
+    .option("--remove", "take out what init put in")
+    .option("--dry-run", "show what would change, and change nothing")
+    .option("--yes", "change an existing .htaccess without asking");
+  addSettings(command, names)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ tsgi init ~/public_html --app ~/app/app.ts\n  $ tsgi init ~/public_html --remove",
+    )
+    .action(async (dir: string | undefined) => {
+      process.exitCode = await run(dir, command);
+    });
+}
