@@ -375,7 +375,7 @@ sub relay_request {
             }
         }
         if (length $response) {
-            $has_answered = 1;
+            $has_answered ||= time;
             write_some(\*STDOUT, \$response, $is_socket) or exit 1;    # nobody reads it
         }
         $left = read_body(\$to_daemon, $left) if vec $read, 0, 1;
@@ -384,7 +384,7 @@ sub relay_request {
     close $socket;
     drain_body($left);
     exit 0 if $status == 0;
-    settle();
+    settle($has_answered);
     exit 1;
 }
 
@@ -429,13 +429,16 @@ sub fail_request {
         syswrite STDOUT, "Status: 500 Internal Server Error\r\nContent-Type: text/plain\r\n\r\n$text";
     }
     drain_body($left);
-    settle();
+    settle($has_answered);
     exit 1;
 }
 
 # Of a response that broke off: when its end comes together with its head, Apache writes the length that it saw into the
-# head, and the client cannot see that anything is missing.
-sub settle { select undef, undef, undef, $settle_s }
+# head, and the client cannot see that anything is missing. Once the head is on its way, there is nothing to wait for.
+sub settle {
+    my ($since) = @_;
+    select undef, undef, undef, $settle_s if !$since || time - $since <= 1;
+}
 
 # mod_cgid loses a response whose program leaves a part of the body unread.
 sub drain_body {

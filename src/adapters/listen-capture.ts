@@ -5,7 +5,6 @@
 // ever. It changes net.Server's prototype once for the process, since a server may listen long after it was made. On the way
 // of every application: node:http is not imported before somebody else has.
 
-import { createRequire } from "node:module";
 import type { Server } from "node:http";
 import { Server as NetServer } from "node:net";
 import type { Log } from "../spec.ts";
@@ -78,11 +77,11 @@ interface HttpModule {
   readonly Server: new () => Server;
 }
 
-const require = createRequire(import.meta.url);
-
 function isHttpServer(server: NetServer): server is Server {
   if (Object.getPrototypeOf(server) === NetServer.prototype) return false;
-  return ["node:http", "node:https"].some((name) => server instanceof (require(name) as HttpModule).Server);
+  return ["node:http", "node:https"].some(
+    (name) => server instanceof (process.getBuiltinModule(name) as HttpModule).Server,
+  );
 }
 
 function install(): void {

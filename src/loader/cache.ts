@@ -50,7 +50,7 @@ export function findCacheFolder(
 /** The folder in the user's own cache folder; made only where he owns the place: under sudo the home may be another's. */
 function userPlace({ env, uid }: CacheOwner): Verdict {
   const configured = env["XDG_CACHE_HOME"];
-  const base = configured !== undefined && isAbsolute(configured) ? configured : homeCacheFolder();
+  const base = configured !== undefined && isAbsolute(configured) ? configured : homeCacheFolder(env["HOME"]);
   if (base === undefined) return { refusal: "this user has no home folder" };
   const folder = join(base, "tsgi");
   try {
@@ -64,9 +64,10 @@ function userPlace({ env, uid }: CacheOwner): Verdict {
   return judge(folder, uid);
 }
 
-function homeCacheFolder(): string | undefined {
+/** `variable` is HOME: node:os, which asks for it first, takes longer to load than everything here. */
+function homeCacheFolder(variable: string | undefined): string | undefined {
   try {
-    const home = homedir();
+    const home = variable === undefined || variable === "" ? homedir() : variable;
     return isAbsolute(home) ? join(home, ".cache") : undefined;
   } catch {
     return undefined; // A user id without an entry in the password file, and no HOME.

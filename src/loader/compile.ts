@@ -12,9 +12,9 @@ import { describeBuildFailure } from "./diagnostics.ts";
 import type { NewEntry } from "./entry.ts";
 import { Inputs } from "./inputs.ts";
 import { nodeMajor, packageRoot, readVersion } from "./package.ts";
-import { createPlugin } from "./plugin.ts";
+import { createPlugin, importMark } from "./plugin.ts";
 import type { Pass } from "./plugin.ts";
-import { bundleHeader, scopeDefinitions } from "./scope.ts";
+import { bundleHeader, importCalls, scopeDefinitions } from "./scope.ts";
 import type { ScopeEdit } from "./scope.ts";
 import { signatureOf } from "./watch.ts";
 import type { Watch, WatchedFile } from "./watch.ts";
@@ -26,6 +26,18 @@ type Options = BuildOptions & { write: false; metafile: true };
 export type CompileOutcome =
   | { readonly ok: true; readonly compiled: Omit<NewEntry, "key"> }
   | { readonly ok: false; readonly error: LoadError; readonly watch: Watch };
+
+interface AssembledCode {
+  readonly code: string;
+  /** The source map, JSON. */
+  readonly map: string;
+  readonly moduleFormat: NewEntry["moduleFormat"];
+}
+
+/** An application as one CommonJS module. */
+export interface CommonJsForm extends AssembledCode {
+  readonly watch: Watch;
+}
 
 /** Calls of esbuild that are under way. It has one process per program, which must not be stopped under another call. */
 let callsUnderWay = 0;
@@ -44,7 +56,39 @@ const unbundledWords: Readonly<Record<string, ScopeEdit["word"]>> = {
 };
 
 /** Compiles `script`, an absolute real path. Throws only for what no change of the application can mend. */
-export async function compile(script: string): Promise<CompileOutcome> {
+export function compile(script: string): Promise<CompileOutcome> {
+  return withEsbuild(script, (esbuild) => compileUnchanged(esbuild, script));
+}
+
+/**
+ * The same application as one CommonJS module, in which installed packages are required by their paths; undefined when it
+ * cannot be one, for an `await` at its top level. Rejects as `compile` does.
+ */
+export async function compileCommonJs(script: string): Promise<CommonJsForm | undefined> {
+  const pass: Pass = { script, form: "cjs", inputs: new Inputs(), texts: new Map(), edits: new Map() };
+  return await withEsbuild(script, async (esbuild) => {
+    try {
+      const result = await bundleAgain(esbuild, pass, await bundle(esbuild, pass));
+      const { code, map, moduleFormat } = assemble(result, pass);
+      return { code: asNodeImports(code), map, moduleFormat, watch: pass.inputs.watch };
+    } catch {
+      return undefined;
+    }
+  });
+}
+
+/** The text of an ES module as that of a CommonJS one; undefined when it cannot be one. */
+export async function convertEsModule(file: string, text: string): Promise<string | undefined> {
+  return await withEsbuild(file, async (esbuild) => {
+    try {
+      return (await esbuild.transform(text, { format: "cjs", platform: "node", logLevel: "silent" })).code;
+    } catch {
+      return undefined;
+    }
+  });
+}
+
+async function withEsbuild<T>(script: string, work: (esbuild: Esbuild) => Promise<T>): Promise<T> {
   const esbuild = requireEsbuild();
   callsUnderWay += 1;
   let alarm: NodeJS.Timeout | undefined;
@@ -53,7 +97,7 @@ export async function compile(script: string): Promise<CompileOutcome> {
     alarm = setTimeout(() => reject(new LoadError("compile", text)), compileDeadlineMs);
   });
   try {
-    return await Promise.race([compileUnchanged(esbuild, script), tooLate]);
+    return await Promise.race([work(esbuild), tooLate]);
   } finally {
     clearTimeout(alarm);
     callsUnderWay -= 1;
@@ -87,13 +131,14 @@ function requireEsbuild(): Esbuild {
 }
 
 async function compileOnce(esbuild: Esbuild, script: string, inputs: Inputs): Promise<CompileOutcome> {
-  const pass: Pass = { script, inputs, texts: new Map(), edits: new Map() };
+  const pass: Pass = { script, form: "esm", inputs, texts: new Map(), edits: new Map() };
   try {
     inputs.addSource(script);
     if (basename(script).includes("*")) throw new LoadError("refused", `${script}: a file name must not contain "*"`);
     const result = await bundleAgain(esbuild, pass, await bundle(esbuild, pass));
     addComputedFolders(result, script, inputs);
-    const { code, moduleFormat } = assemble(result, script);
+    const { code: bare, map, moduleFormat } = assemble(result, pass);
+    const code = `${bare}//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}\n`;
     const hash = createHash("sha256").update(code).digest("hex").slice(0, 24);
     const versions = { tsgi: readVersion(packageRoot), esbuild: esbuild.version };
     return { ok: true, compiled: { code, hash, moduleFormat, versions, tools: findTools(), watch: inputs.watch } };
@@ -103,17 +148,17 @@ async function compileOnce(esbuild: Esbuild, script: string, inputs: Inputs): Pr
 }
 
 function bundle(esbuild: Esbuild, pass: Pass): Promise<BuildResult<Options>> {
-  const { script } = pass;
+  const { script, form } = pass;
   const options: Options = {
     absWorkingDir: dirname(script),
-    banner: { js: bundleHeader(script) },
+    banner: { js: bundleHeader(script, form) },
     bundle: true,
-    charset: "utf8",
+    charset: form === "cjs" ? "ascii" : "utf8", // a pack is ASCII
     // Any list keeps esbuild from adding "module", which Node does not know; "node", "import" and "require" it adds itself.
     conditions: ["node-addons", "module-sync"],
     define: { ...scopeDefinitions },
     entryPoints: [`./${basename(script)}`],
-    format: "esm",
+    format: form,
     ignoreAnnotations: true,
     legalComments: "none",
     logLevel: "silent",
@@ -165,26 +210,35 @@ function addComputedFolders({ metafile }: BuildResult<Options>, script: string, 
   }
 }
 
-function assemble(
-  { outputFiles, metafile }: BuildResult<Options>,
-  script: string,
-): Pick<NewEntry, "code" | "moduleFormat"> {
+function assemble({ outputFiles, metafile }: BuildResult<Options>, { script, form }: Pass): AssembledCode {
   const outputOf = (ending: string): string => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? "";
   const map = JSON.parse(outputOf(".js.map")) as { sources: string[] };
   const base = pathToFileURL(`${dirname(script)}/`);
   const sources = map.sources.map((source) => new URL(source, base).href);
-  const mapUrl = Buffer.from(JSON.stringify({ ...map, sources })).toString("base64");
   return {
-    code: `${withoutIdleHeader(outputOf(".js"), script)}//# sourceMappingURL=data:application/json;base64,${mapUrl}\n`,
+    code: withoutIdleHeader(outputOf(".js"), bundleHeader(script, form)),
+    map: JSON.stringify({ ...map, sources }),
     moduleFormat: metafile.inputs[basename(script)]?.format === "cjs" ? "cjs" : "esm",
   };
 }
 
 /** Most applications need nothing of the header, and its imports cost them half a millisecond; the lines stay, empty. */
-function withoutIdleHeader(code: string, script: string): string {
-  const header = bundleHeader(script);
+function withoutIdleHeader(code: string, header: string): string {
   const bare = code.replace(header, () => "\n".repeat(header.split("\n").length - 1));
   return /\b__tsgi_makeScope\b|\b__require\b/.test(bare) ? code : bare;
+}
+
+/**
+ * Lets the default import of a CommonJS package be its `module.exports` everywhere, as Node has it, and imports at run time
+ * go through `require.import`. Throws where it cannot.
+ */
+function asNodeImports(code: string): string {
+  const changed = code
+    .replace(/\/\/ Annotate the CommonJS export names.*\n0 && \(module\.exports = [^)]*\);/, "")
+    .replaceAll(/\b__toESM\(require\(("(?:[^"\\]|\\.)*")\)\)/g, (_call, path: string) => `__toESM(require(${path}), 1)`)
+    .replaceAll(`import("${importMark}`, `${importCalls.cjs}("`);
+  if (!/\b__toESM\d|(?<!\.)\bimport\s*\(/.test(changed)) return changed;
+  throw new Error("this can only be an ES module");
 }
 
 /** The files whose change means that the compiler or this code is another one. */

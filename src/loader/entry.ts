@@ -2,21 +2,11 @@
 // Rules: files appear whole, by rename. An index is believed only when every field of it has the right shape and the bundle
 // has its length; anything else counts as absent and is written anew. A bundle's name carries the hash of its content, so a
 // name never means two things. The last two bundles of a script stay, and who finds his bundle gone asks the index again.
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { systemCodeOf } from "../errors.ts";
 import { checkWatch, fingerprint, signatureOf } from "./watch.ts";
 import type { Watch, WatchedFile } from "./watch.ts";
+import { removeQuietly, writeWhole } from "./whole-file.ts";
 
 /** Raised when the shape of the index or the text around a bundle changes. */
 const formatNumber = 1;
@@ -144,23 +134,6 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function writeWhole(folder: string, name: string, bytes: Uint8Array): void {
-  const temporary = join(folder, `${name}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`);
-  const descriptor = openSync(temporary, "wx", 0o600);
-  try {
-    try {
-      for (let offset = 0; offset < bytes.length;) offset += writeSync(descriptor, bytes, offset);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    renameSync(temporary, join(folder, name));
-  } catch (error) {
-    removeQuietly(temporary);
-    throw error;
-  }
-}
-
 function tryWriteIndex(folder: string, entry: CacheEntry): void {
   try {
     writeWhole(folder, `${stemOf(entry.key)}.json`, Buffer.from(JSON.stringify(entry)));
@@ -174,18 +147,12 @@ function removeOld(folder: string, stem: string, kept: readonly (string | undefi
     const path = join(folder, name);
     if (name.startsWith(`${stem}-`) && name.endsWith(".mjs")) {
       if (!kept.includes(name)) removeQuietly(path);
-    } else if (/^[\da-f]+(?:-[\da-f]+)?\.(?:mjs|json)(?:\.[\w.]+\.tmp)?$/.test(name) && name !== `${stem}.json`) {
+    } else if (
+      /^[\da-f]+(?:-[\w.]+)?\.(?:mjs|json|pack|map|code)(?:\.[\w.]+\.tmp)?$/.test(name) &&
+      name !== `${stem}.json`
+    ) {
       const ageMs = nowMs - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs);
       if (ageMs > (name.endsWith(".tmp") ? abandonedMs : forgottenMs)) removeQuietly(path);
     }
-  }
-}
-
-function removeQuietly(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    // Another process removed it first, or the disk became read-only: it is only rubbish.
-    if (systemCodeOf(error) === undefined) throw error;
   }
 }

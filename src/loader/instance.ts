@@ -58,12 +58,20 @@ export async function importBundle(
 /** Of a bundle that can have no server. */
 const noCapture: ListenCapture = { server: undefined, captured: new Promise(() => {}), end() {} };
 
-/** Code that imports nothing gets hold of no server: node:net need not be loaded to look out for one. */
-function mayListen(bundle: string): boolean {
+/**
+ * Looks out for a server that the code of `file` lets listen. Code that imports nothing gets hold of none: node:net need not
+ * be loaded for it.
+ */
+export function captureFor(file: string, code: string, log: Log | undefined): ListenCapture {
+  const mayListen = /\b(?:import|require|process|globalThis|eval|Function)\b/.test(code);
+  return mayListen ? captureListen(file, log) : noCapture;
+}
+
+function readCode(bundle: string): string {
   try {
-    return /\b(?:import|require|process|globalThis|eval|Function)\b/.test(readFileSync(bundle, "utf8"));
+    return readFileSync(bundle, "utf8");
   } catch {
-    return true; // gone: the import says so
+    return "import"; // gone: the import says so
   }
 }
 
@@ -77,7 +85,7 @@ function instanceOf(slot: string, bundle: string, log: Log | undefined): Instanc
   const instance: Instance = {
     bundle,
     address,
-    capture: mayListen(bundle) ? captureListen(bundle, log) : noCapture,
+    capture: captureFor(bundle, readCode(bundle), log),
     isBroken: false,
   };
   current.set(slot, instance);

@@ -15,8 +15,9 @@ import { readEntry, writeEntry } from "./entry.ts";
 import type { CacheEntry, EntryKey, ModuleFormat } from "./entry.ts";
 import { adaptServer, findAuthorizer, findExport, hasExports, isAuthorizerOnly, noApplication } from "./exports.ts";
 import type { FoundApplication, RunScript } from "./exports.ts";
+import type { FastStart } from "./fast-start.ts";
 import { importBundle } from "./instance.ts";
-import type { Namespace } from "./instance.ts";
+import type { Namespace, RunBundle } from "./instance.ts";
 import { awaitListen, resourcesInUse } from "./listening.ts";
 import { libraryMain, nodeMajor } from "./package.ts";
 import type { Watch } from "./watch.ts";
@@ -36,6 +37,8 @@ export interface LoadOptions {
   readonly adapter?: AdapterName | undefined;
   /** Told of servers whose `listen` was ignored. */
   readonly log?: Log | undefined;
+  /** Of a process that serves one request. */
+  readonly fastStart?: FastStart | undefined;
 }
 
 export interface LoadedApplication {
@@ -192,7 +195,7 @@ async function runScript(
     const found = await findBundle(script, options, mayUseCache);
     if (!found.ok) return found;
     approve?.(found.entry.watch.files.map(({ path }) => path));
-    const outcome = await runBundle(script, found, options.log);
+    const outcome = await runBundle(script, found, options);
     if (outcome.ok || attempt === maxAttempts) return outcome;
     const isBundleGone = !existsSync(found.bundle);
     const mayHelp = isBundleGone || (found.isCached && systemCodeOf(outcome.error.cause) === "ERR_MODULE_NOT_FOUND");
@@ -234,13 +237,19 @@ async function findBundle(
   }
 }
 
-async function runBundle(script: string, { bundle, entry }: FoundBundle, log: Log | undefined): Promise<ScriptOutcome> {
+async function runBundle(
+  script: string,
+  { bundle, entry }: FoundBundle,
+  { log, fastStart }: LoadOptions,
+): Promise<ScriptOutcome> {
   const { moduleFormat, watch } = entry;
   const resourcesBefore = resourcesInUse();
   const deadline = performance.now() + startDeadlineMs;
   try {
     const slot = `${dirname(bundle)}\0${script}`;
-    const ran = await importBundle({ slot, bundle, log }, startDeadlineMs);
+    const importIt = (): Promise<RunBundle> => importBundle({ slot, bundle, log }, startDeadlineMs);
+    const folder = dirname(bundle);
+    const ran = await (fastStart === undefined ? importIt() : fastStart.run({ folder, script, entry }, importIt));
     return { ok: true, running: { ...ran, moduleFormat, watch, resourcesBefore, deadline } };
   } catch (error) {
     const text = `${script} failed while it was loaded: ${describeThrown(error)}`;

@@ -2,16 +2,15 @@
 // Rules: found from the address of this file, which lies two folders below the package in src/ and in dist/ alike.
 import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 
 /** Folder of this package, without a separator at the end. */
-export const packageRoot: string = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
-
-const ownFolder = dirname(fileURLToPath(import.meta.url));
+export const packageRoot: string = dirname(dirname(import.meta.dirname));
 
 /** The file that `tsgi` stands for in an application: of the same build as what runs, so that each class is there once. */
 export const libraryMain: string =
-  basename(ownFolder) === "bundled" ? join(ownFolder, "index.js") : join(packageRoot, "dist", "index.js");
+  basename(import.meta.dirname) === "bundled"
+    ? join(import.meta.dirname, "index.js")
+    : join(packageRoot, "dist", "index.js");
 
 /** Major version of the running Node. */
 export const nodeMajor: string = process.versions.node.split(".", 1)[0] ?? "";

@@ -4,15 +4,16 @@
 // resolver, so that tsconfig.json and package.json apply. What cannot be found fails where Node would fail: a static import
 // at once, with its place; `require` and `import()` when they run, so that a try around them works.
 // Known limit: installed packages are imported before the first own module runs, whatever the order of the imports.
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire, isBuiltin } from "node:module";
-import { extname, join, sep } from "node:path";
+import { dirname, extname, join, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Loader, OnLoadArgs, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
 import type { Inputs } from "./inputs.ts";
 import { libraryMain, packageRoot } from "./package.ts";
 import { addScope, applyEdits } from "./scope.ts";
-import type { ScopedText, ScopeEdit } from "./scope.ts";
+import type { Form, ScopedText, ScopeEdit } from "./scope.ts";
 
 /** Marks an esbuild message about an import that leads nowhere. */
 export const missingImport = Symbol("missing import");
@@ -29,12 +30,16 @@ const loaders: Readonly<Record<string, Loader>> = {
   ".json": "json",
 };
 
+/** In front of an address that a CommonJS form imports at run time. */
+export const importMark = "tsgi-import:";
+
 const missingNamespace = "tsgi-missing";
 const isNested = Symbol("resolve call of our own");
 
 /** What one pass over an application needs and gathers. */
 export interface Pass {
   readonly script: string;
+  readonly form: Form;
   readonly inputs: Inputs;
   /** Text of each own module as esbuild got it. */
   readonly texts: Map<string, ScopedText>;
@@ -92,10 +97,23 @@ class Resolver {
 
   #resolveInstalled(args: OnResolveArgs, found: string): OnResolveResult | undefined {
     this.#pass.inputs.addPackageOf(found);
-    if (args.kind === "require-call") return { path: found, external: true };
-    if (extname(found) !== ".json") return { path: pathToFileURL(found).href, external: true };
+    const isCommonJs = args.kind === "require-call" || (this.#isStaticInCommonJs(args) && !isEsModule(found));
+    if (isCommonJs) return { path: found, external: true };
+    const isTakenIn = extname(found) === ".json" || this.#isStaticInCommonJs(args);
+    if (!isTakenIn) return { path: this.#addressOf(found), external: true };
     this.named.add(found);
     return undefined;
+  }
+
+  /** What an import at run time gives to Node; marked where it is not Node's own `import` that gets it. */
+  #addressOf(file: string): string {
+    const address = pathToFileURL(file).href;
+    return this.#pass.form === "cjs" ? `${importMark}${address}` : address;
+  }
+
+  /** A CommonJS module cannot wait for what it imports: ES modules of packages become a part of it. */
+  #isStaticInCommonJs({ kind }: OnResolveArgs): boolean {
+    return this.#pass.form === "cjs" && kind === "import-statement";
   }
 
   /** This very package, wherever the application lives and whatever else of that name is installed there. */
@@ -103,7 +121,8 @@ class Resolver {
     try {
       const isMain = args.path === "tsgi";
       const file = isMain ? libraryMain : createRequire(join(packageRoot, "package.json")).resolve(args.path);
-      return { path: args.kind === "require-call" ? file : pathToFileURL(file).href, external: true };
+      const isCommonJs = args.kind === "require-call" || this.#isStaticInCommonJs(args);
+      return { path: isCommonJs ? file : this.#addressOf(file), external: true };
     } catch {
       return this.#reportMissing(args, args.path);
     }
@@ -132,6 +151,24 @@ function homeOf(script: string): string {
   if (start === -1) return "";
   const [name = "", second = ""] = script.slice(start + folder.length).split(sep);
   return `${script.slice(0, start + folder.length)}${name.startsWith("@") ? `${name}${sep}${second}` : name}`;
+}
+
+/** Whether Node takes an installed file for an ES module: by its name, its package, or what is written in it. */
+function isEsModule(file: string): boolean {
+  if (extname(file) !== ".js") return extname(file) === ".mjs";
+  const type = packageTypeOf(file);
+  return type === "module" || (type === undefined && /^\s*(?:import|export)\b/m.test(readFileSync(file, "utf8")));
+}
+
+function packageTypeOf(file: string): string | undefined {
+  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
+    try {
+      return (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { readonly type?: string }).type;
+    } catch {
+      // Not here: the package's folder is above.
+    }
+  }
+  return undefined;
 }
 
 /** What only Node itself finds, for example by NODE_PATH; undefined when it finds nothing either. */

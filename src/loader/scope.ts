@@ -17,11 +17,24 @@ export const scopeDefinitions: Readonly<Record<string, string>> = {
   "require.resolve": `${scopeName}.require.resolve`,
 };
 
-/** The first lines of a bundle. Its `require` is for esbuild's own helper, whose paths are absolute already. */
-export function bundleHeader(script: string): string {
-  return `import { createRequire as __tsgi_createRequire, isBuiltin as __tsgi_isBuiltin } from "node:module";
+/** What a bundle is: an ES module, or a CommonJS one. */
+export type Form = "esm" | "cjs";
+
+const imports: Readonly<Record<Form, (script: string) => string>> = {
+  // Its `require` is for esbuild's own helper, whose paths are absolute already.
+  esm: (script) => `import { createRequire as __tsgi_createRequire, isBuiltin as __tsgi_isBuiltin } from "node:module";
 import { pathToFileURL as __tsgi_pathToFileURL } from "node:url";
-const require = __tsgi_createRequire(${JSON.stringify(script)});
+const require = __tsgi_createRequire(${JSON.stringify(script)});`,
+  cjs: () => `const { createRequire: __tsgi_createRequire, isBuiltin: __tsgi_isBuiltin } = require("node:module");
+const { pathToFileURL: __tsgi_pathToFileURL } = require("node:url");`,
+};
+
+/** How a module imports at run time. A CommonJS one is evaluated as a script, which has no `import()` of its own. */
+export const importCalls: Readonly<Record<Form, string>> = { esm: "import", cjs: "require.import" };
+
+/** The first lines of a bundle. */
+export function bundleHeader(script: string, form: Form): string {
+  return `${imports[form](script)}
 const __tsgi_makeScope = (url, filename, dirname) => {
   let own;
   const scope = { __proto__: null, dirname, filename, url, resolve(specifier) {
@@ -32,7 +45,7 @@ const __tsgi_makeScope = (url, filename, dirname) => {
   } };
   return Object.defineProperties(scope, {
     require: { get: () => (own ??= __tsgi_createRequire(filename)) },
-    import: { value: async (specifier, options) => import(scope.resolve(specifier), options) },
+    import: { value: async (specifier, options) => ${importCalls[form]}(scope.resolve(specifier), options) },
   });
 };`;
 }

@@ -2,7 +2,7 @@
 // Rules: a small response leaves in one synchronous write, before any stream is made; larger ones are streamed with
 // backpressure. CGI cannot say that a response broke off: only a Content-Length that Apache trusts shows it.
 
-import { createWriteStream, fstatSync, writeSync } from "node:fs";
+import { closeSync, createWriteStream, fstatSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import type * as Net from "node:net";
 import type { Writable } from "node:stream";
@@ -78,6 +78,16 @@ export class CgiOutput implements ResponseSink {
   break(): void {
     this.#isBroken = true;
     this.#end();
+  }
+
+  /** Gives the descriptor back, after the end: Apache learns from it that the response is whole. */
+  close(): void {
+    if (this.#stream !== undefined) return; // it closes what it has
+    try {
+      closeSync(this.#fd);
+    } catch (error) {
+      if (systemCodeOf(error) !== "EBADF") throw error; // the application has closed it
+    }
   }
 
   #end(): void {

@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { ClientGoneError, ContractError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
+import type { FastStart } from "../loader/fast-start.ts";
 import type { RequestScope } from "../log/scope.ts";
 import type { Environ, Log } from "../spec.ts";
 import { Background, deadline } from "./background.ts";
@@ -32,6 +33,7 @@ export interface CgiOptions {
   readonly scope: RequestScope;
   readonly mendEnviron?: ((environ: Environ) => void) | undefined;
   readonly errorPages: ErrorPages | undefined;
+  readonly fastStart?: FastStart | undefined;
 }
 
 /** How long work after the response, and the rest of stdin, may keep the process, ms. */
@@ -96,6 +98,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
     checkIntervalMs: Infinity,
     mayBeProxied: false,
     log,
+    fastStart: options.fastStart,
   });
   const background = new Background(log);
   const withBody = hasBody(variables);
@@ -142,6 +145,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   await within(stdinRead, afterResponseMs);
   await background.idle(afterResponseMs);
   process.off("exit", exited);
+  sink.close();
   return sink.isBroken ? 1 : 0;
 }
 

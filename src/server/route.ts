@@ -10,6 +10,7 @@ import type { MountHints } from "../gateway/mount.ts";
 import { normalMountPoint, stripProxyPrefix } from "../gateway/mount.ts";
 import { encodeText } from "../gateway/text.ts";
 import { isUnder, percentDecode, urlPathOf } from "../gateway/url-path.ts";
+import type { FastStart } from "../loader/fast-start.ts";
 import { LiveApplication } from "../loader/live.ts";
 import type { AppReference } from "../loader/load.ts";
 import type { ScriptMatch } from "../loader/script.ts";
@@ -50,6 +51,8 @@ export interface RouterOptions {
   /** Whether ProxyPass may be in front: in the daemon, not under mod_fcgid and CGI. */
   readonly mayBeProxied: boolean;
   readonly log: Log;
+  /** Of a process that serves one request. */
+  readonly fastStart?: FastStart | undefined;
 }
 
 /** Finds the application for the variables of a request; throws LoadError. */

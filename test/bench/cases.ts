@@ -179,6 +179,16 @@ export const cases: readonly Case[] = [
     quick: ["cgi-tsgi-express", "cgi-express-cached", "cgi-express"],
   },
   {
+    kind: "time",
+    name: "warm",
+    title: "warm CGI, 1 client",
+    reference: "cgi-tsgi-warm",
+    route: "/hello",
+    expected: hello,
+    peers: ["cgi-tsgi-warm", "cgi-tsgi-express-warm", "cgi-c", "cgi-tsgi", "cgi-tsgi-express"],
+    quick: ["cgi-tsgi-warm", "cgi-tsgi-express-warm", "cgi-c"],
+  },
+  {
     kind: "upload",
     name: "upload",
     title: "upload of 400 MB",

@@ -19,14 +19,15 @@ function cgi(name: string, label: string, file: (ground: Ground) => Promise<stri
   };
 }
 
-function tsgiCgi(name: string, label: string, app: string): Peer {
+/** With `isWarm` the request goes to a daemon that the first one started. */
+function tsgiCgi(name: string, label: string, app: string, isWarm = false): Peer {
   return {
     name,
     label,
     modules: ["cgid", "rewrite"],
     start: async (ground) => {
       const program = join(ground.product.dir, "bin", "tsgi-cgi");
-      const args = `--cache-dir=${ground.product.cacheDir} --mount-point=/${name}`;
+      const args = `${isWarm ? "--warm " : ""}--cache-dir=${ground.product.cacheDir} --mount-point=/${name}`;
       const script = await ground.write(
         `${name}.cgi`,
         `#!/bin/sh\nexec ${program} ${args} ${ground.path(app)}\n`,
@@ -110,6 +111,7 @@ export function cgiPeers(compiler: string | undefined, libfcgi: string | undefin
       libfcgi,
     ),
     tsgiCgi("cgi-tsgi", "tsgi, CGI", "hello.ts"),
+    tsgiCgi("cgi-tsgi-warm", "tsgi, warm CGI", "hello.ts", true),
     cgi("cgi-c", "C, CGI", (ground) => ground.compile("cgi-hello.c"), compiler),
     cgi("cgi-sh", "sh, CGI", (ground) => ground.copy("cgi-hello.sh", 0o755)),
     cgi("cgi-perl", "Perl, CGI", (ground) => ground.copy("cgi-hello.pl", 0o755), needs("/usr/bin/perl", "perl")),
@@ -121,6 +123,7 @@ export function cgiPeers(compiler: string | undefined, libfcgi: string | undefin
     ),
     cgi("cgi-node", "bare Node, CGI", (ground) => ground.bundle("cgi-node.ts", "cjs")),
     tsgiCgi("cgi-tsgi-express", "tsgi, Express, CGI", "express-app.ts"),
+    tsgiCgi("cgi-tsgi-express-warm", "tsgi, Express, warm CGI", "express-app.ts", true),
     cgi("cgi-express", "Express, require, CGI", (ground) => ground.bundle("cgi-express.ts", "cjs")),
     cgi("cgi-express-cached", "Express, bundle and code cache, CGI", (ground) =>
       cachedScript(ground, "cgi-express.ts"),

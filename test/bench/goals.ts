@@ -17,6 +17,8 @@ export interface Goal {
   readonly bound: "at least" | "at most";
   readonly reach: number;
   readonly unit?: string;
+  /** Whether what counts is how much more ours is, and not how many times theirs. */
+  readonly isDifference?: boolean;
 }
 
 const hello = (peer: string): FigureName => ({ case: "hello-16", peer });
@@ -37,6 +39,11 @@ function pair(title: string, name: string, [ours, theirs]: readonly [string, str
 
 function atMost(title: string, name: string, [ours, theirs]: readonly [string, string], reach: number): Goal {
   return { ...pair(title, name, [ours, theirs], reach), bound: "at most" };
+}
+
+/** A difference, ms. */
+function atMostMore(title: string, [ours, theirs]: readonly [string, string], reach: number): Goal {
+  return { ...atMost(title, "warm", [ours, theirs], reach), isDifference: true, unit: "ms" };
 }
 
 const upload = (peer: string): FigureName => ({ case: "upload", peer });
@@ -94,6 +101,10 @@ export const goals: readonly Goal[] = [
   atMost("CGI hello, time : bare Node", "cgi", ["cgi-tsgi", "cgi-node"], 1.1),
   atMost("CGI Express, time : bundle and cache", "cgi-express", ["cgi-tsgi-express", "cgi-express-cached"], 1.1),
   atMost("CGI Express, time : require", "cgi-express", ["cgi-tsgi-express", "cgi-express"], 0.6),
+  atMostMore("warm CGI hello, time - C", ["cgi-tsgi-warm", "cgi-c"], 10),
+  atMostMore("warm CGI Express, time - C", ["cgi-tsgi-express-warm", "cgi-c"], 10),
+  atMost("warm CGI hello, time : cold", "warm", ["cgi-tsgi-warm", "cgi-tsgi"], 1),
+  atMost("warm CGI Express, time : cold", "warm", ["cgi-tsgi-express-warm", "cgi-tsgi-express"], 1),
   atMost("start to first answer : node:http", "start", ["tsgi", "http-node"], 2),
   atMost("idle worker, memory : node:http", "memory", ["tsgi", "http-node"], 1.5),
 ];
@@ -119,7 +130,8 @@ export function judge(goal: Goal, lookup: Lookup): Outcome {
     return { goal, reached: undefined, isReached: false, note: "not measured" };
   }
   const best = Math[goal.bound === "at least" ? "max" : "min"](...values.map(({ value }) => value));
-  const reached = goal.theirs.length === 0 ? ours.value : ours.value / best;
+  const compared = goal.isDifference === true ? ours.value - best : ours.value / best;
+  const reached = goal.theirs.length === 0 ? ours.value : compared;
   const isEnough = goal.bound === "at least" ? reached >= goal.reach : reached <= goal.reach;
   const notes = [
     ours.isDisqualified ? "our answers were wrong" : "",

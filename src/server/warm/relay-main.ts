@@ -3,7 +3,7 @@
 
 import { parseSize } from "../../config/units.ts";
 import { cgiVariables, hasBody } from "../cgi.ts";
-import { trustedWords } from "../entry-args.ts";
+import { trustedWords } from "../trusted-words.ts";
 import { daemonEnvironment, daemonKey, enterFolder } from "./place.ts";
 import { relayRequest } from "./relay.ts";
 import type { DaemonCommand } from "./start.ts";

@@ -26,7 +26,7 @@ export interface RelayOutcome {
 }
 
 const id = 1;
-/** Apache looks at what it has of a response that broke off before it learns that there will be no more. */
+/** So soon after the head, Apache would take the end of a response that broke off for its whole length. */
 const settleMs = 200;
 const drainMs = 30_000;
 const maxRecordBytes = 65_528;
@@ -35,7 +35,8 @@ class Relay {
   readonly #socket: Socket;
   readonly #client = new FcgiClient();
   readonly #output: Writable;
-  #hasAnswered = false;
+  /** When the first byte of the response went out; undefined before. By performance.now(). */
+  #answeredMs: number | undefined;
   #isOver = false;
   #settle: (outcome: RelayOutcome) => void = () => {};
   readonly #outcome: Promise<RelayOutcome> = new Promise((resolve) => (this.#settle = resolve));
@@ -55,7 +56,8 @@ class Relay {
     if (stdinRead === undefined) this.#socket.write(encodeRecord(RecordType.STDIN, id, Buffer.alloc(0)));
     const outcome = await this.#outcome;
     this.#socket.destroy();
-    if (outcome.status !== 0 && outcome.hasAnswered) await deadline(settleMs).promise;
+    const sinceMs = performance.now() - (this.#answeredMs ?? 0);
+    if (outcome.status !== 0 && outcome.hasAnswered && sinceMs < settleMs) await deadline(settleMs - sinceMs).promise;
     const isUnanswered = outcome.status === undefined && !outcome.hasAnswered;
     if (!isUnanswered) await this.#flush();
     const { promise: late, cancel } = deadline(drainMs);
@@ -75,7 +77,7 @@ class Relay {
     if (this.#isOver) return;
     for (const event of this.#client.receive(bytes)) {
       if (event.type === "stdout") {
-        this.#hasAnswered = true;
+        this.#answeredMs ??= performance.now();
         if (!this.#output.write(Buffer.from(event.data)) && !this.#socket.isPaused()) {
           this.#socket.pause();
           this.#output.once("drain", () => this.#socket.resume());
@@ -89,7 +91,7 @@ class Relay {
     if (this.#isOver) return;
     this.#isOver = true;
     process.stdin.resume();
-    this.#settle({ status, hasAnswered: this.#hasAnswered });
+    this.#settle({ status, hasAnswered: this.#answeredMs !== undefined });
   }
 
   /** Settles when stdin has been read to its end. */

@@ -81,6 +81,15 @@ test("a small response is out when send returns, in one piece", async () => {
   closeSync(readFd);
 });
 
+test("whoever reads sees the end as soon as the descriptor is given back, which may be done twice", async () => {
+  const { output, readFd } = pipe();
+  output.send(head, "text", true);
+  await within("the end", output.finished);
+  output.close();
+  expect((await readAll(readFd)).toString("latin1")).toBe(`${headText}text`);
+  expect(() => output.close()).not.toThrow();
+});
+
 test("pieces keep their order across the small, synchronous part and the streamed one", async () => {
   const { output, readFd } = pipe();
   const all = readAll(readFd);

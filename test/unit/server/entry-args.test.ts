@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EntryArguments } from "../../../src/server/entry-args.ts";
-import { isSameFile, readEntryArguments } from "../../../src/server/entry-args.ts";
+import { readEntryArguments } from "../../../src/server/entry-args.ts";
+import { isSameFile } from "../../../src/server/trusted-words.ts";
 
 const nothing: EntryArguments = {
   app: undefined,

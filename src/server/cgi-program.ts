@@ -1,0 +1,73 @@
+// The program behind bin/tsgi-cgi, whose command line is `PROGRAM OUTPUT-FD ENTRY [--name=value ...] [APP]`.
+// Rules: the response has a descriptor of its own, descriptor 1 already is stderr, so that whatever prints cannot spoil
+// the response; it is closed before the process ends, since that takes two milliseconds which nobody has to wait for; this
+// is the path of every CGI request, so it imports no more than it needs.
+
+import { messageOf } from "../errors.ts";
+import type { Surroundings } from "../loader/fast-start.ts";
+import { FastStart } from "../loader/fast-start.ts";
+import { createLog, logOptionsOf } from "../log.ts";
+import { captureConsole } from "../log/console.ts";
+import { RequestScope } from "../log/scope.ts";
+import { cgiVariables, runCgi } from "./cgi.ts";
+import { readEntryArguments, targetOf } from "./entry-args.ts";
+import { errorPagesOfEnvironment } from "./error-pages.ts";
+
+const logOptions = logOptionsOf(process.env);
+const log = createLog(logOptions);
+const scope = new RequestScope({ isExclusive: true });
+
+/** What a bundled program knows of itself. */
+export interface BundledProgram extends Surroundings {
+  /** Keeps the machine code of the program. Never throws. */
+  readonly keepCode: () => void;
+}
+
+async function serve(bundled: BundledProgram | undefined): Promise<number> {
+  const [, , outputFd = "1", entry = "", ...argv] = process.argv;
+  const variables = cgiVariables();
+  delete process.env["HTTP_PROXY"];
+  if (variables["GATEWAY_INTERFACE"] === undefined) {
+    process.stderr.write("tsgi-cgi: this program is started by Apache for a CGI request; see `tsgi --help`\n");
+    return 2;
+  }
+  const args = readEntryArguments(argv, {
+    entry,
+    scriptFilename: variables["SCRIPT_FILENAME"],
+    query: variables["QUERY_STRING"],
+    adapter: process.env["TSGI_ADAPTER"],
+  });
+  captureConsole(log, scope);
+  const fastStart = bundled === undefined ? undefined : new FastStart(bundled, log);
+  const code = await runCgi({
+    target: targetOf(args, process.cwd()),
+    args,
+    variables,
+    outputFd: Number(outputFd),
+    log,
+    isLogApaches: logOptions.file === undefined,
+    scope,
+    errorPages: await errorPagesOfEnvironment(process.env, log),
+    // Seldom wanted, and node:net costs a CGI request some milliseconds.
+    mendEnviron:
+      process.env["TSGI_TRUSTED_PROXIES"] === undefined
+        ? undefined
+        : (await import("./trusted-proxies.ts")).proxyTrustOf(process.env),
+    fastStart,
+  });
+  if ((await fastStart?.prepareNext()) === true) bundled?.keepCode();
+  return code;
+}
+
+/** Serves the request of this process, and ends the process. Never rejects. */
+export async function runCgiProgram(bundled?: BundledProgram): Promise<void> {
+  try {
+    process.exitCode = await serve(bundled);
+  } catch (error) {
+    process.stderr.write(`tsgi-cgi: ${messageOf(error)}\n`);
+    process.exitCode = 1;
+  }
+  // Nothing that the application left behind keeps the process: the response is out and stdin is read.
+  // eslint-disable-next-line unicorn/no-process-exit -- the end of a program
+  process.exit();
+}
