@@ -1,12 +1,12 @@
 // Access control by a script: the directives with which Apache asks `tsgi` who may come in.
-// Rules: a section always requires a user, since without it Apache asks for no password at all and lets everybody in;
-// mod_authnz_fcgi reaches a daemon over TCP only.
+// Rules: a section always requires a user, since without it Apache asks for no password at all and lets everybody in; it
+// covers every spelling that the application sees as its path; mod_authnz_fcgi reaches a daemon over TCP only.
 
 import type { ListenAddress } from "../config/address.ts";
 import { formatListenAddress } from "../config/address.ts";
 import { ConfigError } from "../errors.ts";
 import type { Directive } from "./directives.ts";
-import { blank, block, line, note } from "./directives.ts";
+import { blank, block, line, note, regexLiteral } from "./directives.ts";
 import { fcgidCommand } from "./fcgid.ts";
 import { shellWord } from "./htaccess.ts";
 
@@ -34,6 +34,7 @@ export interface AuthOptions {
 }
 
 const provider = "tsgi";
+const slash = "(?:/|%2[Ff])+";
 
 function checkedGroups(groups: readonly string[]): string {
   const wrong = groups.find((name) => name === "" || /[\s,"\\]/.test(name));
@@ -52,10 +53,18 @@ function section({ path, realm, groups }: AuthOptions, body: readonly Directive[
             "The script says which groups a user is in; one of these has to be among them.",
           ),
         ];
+  const directives = [line("AuthType", ["Basic"]), line("AuthName", [realm]), ...required, ...body];
+  if (path === "") return block("Location", ["/"], directives);
+  const pattern = path
+    .slice(1)
+    .split("/")
+    .map((name) => `${slash}${regexLiteral(name)}`)
+    .join("");
   return block(
-    "Location",
-    [path === "" ? "/" : path],
-    [line("AuthType", ["Basic"]), line("AuthName", [realm]), ...required, ...body],
+    "LocationMatch",
+    [`^${pattern}(?:${slash}|$)`],
+    directives,
+    `${path} and all below it; %2F too, which is a slash for the application where AllowEncodedSlashes lets it through.`,
   );
 }
 

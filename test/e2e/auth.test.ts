@@ -60,7 +60,10 @@ beforeAll(async () => {
   const byFcgid = configured(auth, "--path", "/fcgid", "--group", "staff", "--module", "fcgid", "--access-check");
   apache = await workspace.apache({
     modules: ["authn_core", "authn_file", "authz_user", "auth_basic", "authnz_fcgi", "fcgid", "proxy", "proxy_fcgi"],
+    // The first two as every configuration has them that tsgi prints for an application.
     config: `
+AllowEncodedSlashes NoDecode
+MergeSlashes Off
 FcgidMaxProcessesPerClass 4
 FcgidIOTimeout 10
 ProxyPass "/" "fcgi://127.0.0.1:${daemon.port}/" enablereuse=on
@@ -107,6 +110,9 @@ describe.each(["/staff", "/fcgid"])("%s, for a group", (place) => {
     ];
     expect(denied.map(({ status }) => status).filter((status) => status !== 401 && status !== 500)).toEqual([]);
     expect(denied.slice(0, 6).map(({ status }) => status)).toEqual([401, 401, 401, 401, 401, 401]);
+    // However the path is written that the application sees.
+    const spellings = [`/${place}/x`, `${place}%2Fx`, `${place}%2fx`, `//.${place}`, `/%2F${place}`, `/y/..${place}`];
+    for (const target of spellings) expect([target, (await get(target)).status]).toEqual([target, 401]);
     for (const reply of denied.slice(1, 6)) {
       expect(headerValues(reply.headers, "WWW-Authenticate")).toEqual(['Basic realm="Restricted"']);
     }
