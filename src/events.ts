@@ -61,7 +61,10 @@ export interface ProcessStopping {
 
 /** Every event with what its listeners get. */
 export interface ProcessEvents {
-  /** The application is about to be called. A listener may return another application to be called in its place. */
+  /**
+   * The application is about to be called. A listener may return another application to be called in its place, which the
+   * listeners after it get as `application`. Not told of Apache's questions who may come in.
+   */
   readonly requestStarted: RequestStarted;
   /** The head of the response is about to be sent. */
   readonly responseStarted: ResponseStarted;
@@ -117,12 +120,16 @@ export function emit<Name extends EventName>(
   log: Log,
 ): Application | undefined {
   let replaced: Application | undefined;
+  let told = event;
   for (const listener of listeners[name] ?? []) {
     try {
       // eslint-disable-next-line typescript/no-unsafe-type-assertion -- `on` has put it under its own name
-      const answer = (listener as (event: ProcessEvents[Name]) => unknown)(event);
+      const answer = (listener as (event: ProcessEvents[Name]) => unknown)(told);
       if (answer instanceof Promise) answer.catch((error: unknown) => reportFailure(name, listener, error, log));
-      else if (typeof answer === "function") replaced = answer as Application;
+      else if (name === "requestStarted" && typeof answer === "function") {
+        replaced = answer as Application;
+        told = { ...event, application: replaced };
+      }
     } catch (error) {
       reportFailure(name, listener, error, log);
     }

@@ -1,6 +1,7 @@
 // What is measured and told of one request: to the meter, to listeners of events, and to the application's tracing.
 // Rules: only made where somebody wants to know; the request is over at its end or when its client has gone, whichever is
 // first, and is told of once; nothing here changes what the client gets, but for the application that a listener returned.
+// That is never asked for an authorizer, whose environ has the password and whose answer lets people in.
 
 import { OverloadedError, RequestTimeoutError, StoppingError, TsgiError } from "../errors.ts";
 import type { RequestFacts } from "../events.ts";
@@ -26,6 +27,7 @@ export interface ObservedRequest {
   readonly variables: Variables;
   readonly startedMs?: number | undefined;
   readonly queuedMs?: number | undefined;
+  readonly isAuthorizer: boolean;
 }
 
 type Named = Pick<MeasuredRequest, "id" | "method" | "target">;
@@ -78,12 +80,13 @@ export class Observation implements MeasuredRequest {
   later: MeasuredRequest | undefined;
   readonly #observers: Observers;
   readonly #variables: Variables;
+  readonly #isAuthorizer: boolean;
   #input: RequestInput | undefined;
   #span: RequestSpan | undefined;
   #file = "";
   #isOver = false;
 
-  constructor(observers: Observers, { variables, startedMs, queuedMs }: ObservedRequest, named: Named) {
+  constructor(observers: Observers, { variables, startedMs, queuedMs, isAuthorizer }: ObservedRequest, named: Named) {
     this.id = named.id;
     this.method = named.method;
     this.target = named.target;
@@ -91,6 +94,7 @@ export class Observation implements MeasuredRequest {
     this.queuedMs = queuedMs ?? 0;
     this.#observers = observers;
     this.#variables = variables;
+    this.#isAuthorizer = isAuthorizer;
   }
 
   /** The request begins; `input` is where its body comes in. */
@@ -117,7 +121,7 @@ export class Observation implements MeasuredRequest {
     // The application may set its tracing up while it is loaded.
     this.#span ??= this.#observers.tracing?.start(this.#variables, route.script);
     this.#span?.found(route.script, this.id);
-    if (listeners.requestStarted === undefined) return application;
+    if (listeners.requestStarted === undefined || this.#isAuthorizer) return application;
     const event = { ...this.#facts(), environ, application, queuedMs: this.queuedMs };
     return emit("requestStarted", event, this.#observers.log) ?? application;
   }

@@ -40,7 +40,11 @@ interface Started extends Dispatched {
   readonly log: CollectedLog;
 }
 
-function start(application: Application | Promise<Application> | Error, meter?: RequestMeter): Started {
+function start(
+  application: Application | Promise<Application> | Error,
+  meter?: RequestMeter,
+  isAuthorizer = false,
+): Started {
   const log = collectLog();
   const sink = new RecordingSink();
   const route = (): Route => {
@@ -54,7 +58,7 @@ function start(application: Application | Promise<Application> | Error, meter?: 
       sink,
       flow: { pause() {}, resume() {} },
       emitError: () => true,
-      isAuthorizer: false,
+      isAuthorizer,
       queuedMs: 12,
       onEnd: () => {},
     },
@@ -148,6 +152,29 @@ test("listeners are told in the order of what happens, with the application stil
   expect(heard[0]?.[1]).toMatchObject({ ...facts, queuedMs: 12 });
   expect(heard[1]?.[1]).toMatchObject({ ...facts, status: 201 });
   expect(heard[2]?.[1]).toMatchObject({ ...facts, status: 201, failure: undefined, bytesOut: 5, queuedMs: 12 });
+});
+
+test("a listener gets the application that the one before it has chosen", () => {
+  const wrap =
+    (name: string): EventListener<"requestStarted"> =>
+    ({ application }) =>
+    (environ, startResponse) =>
+      `${name}(${String(application(environ, startResponse))})`;
+  listen("requestStarted", wrap("inner"));
+  listen("requestStarted", wrap("outer"));
+  expect(start(hello).sink.body).toBe("outer(inner(hello))");
+});
+
+test("an authorizer is nobody's to see or to replace: it has the password, and its answer lets people in", () => {
+  const heard = hear("requestStarted", "requestFinished");
+  listen("requestStarted", () => hello);
+  const refusing: Application = (_, startResponse) => {
+    startResponse("401 Unauthorized", []);
+    return "";
+  };
+  const { exchange } = start(refusing, undefined, true);
+  expect(exchange.statusCode).toBe(401);
+  expect(heard.map(([name]) => name)).toEqual(["requestFinished"]);
 });
 
 test("a listener that fails is logged once, and the others are told", async () => {
