@@ -1,8 +1,9 @@
 // What proxies in front of Apache say of a request: X-Forwarded-* and RFC 7239 Forwarded, as WSGITrustedProxies and
 // WSGITrustedProxyHeaders of mod_wsgi have it.
 // Rules: only a peer that is trusted is believed, and of it only the headers that are named; all other ones of the kind are
-// taken out, so that no application believes them. The list of addresses is walked from its right end for as long as each is
-// a trusted proxy's, and what stands left of the client is cut off. A malformed value is no value.
+// taken out, so that no application believes them, and stay under `tsgi.original.NAME` alone. The list of addresses is
+// walked from its right end for as long as each is a trusted proxy's, and what stands left of the client is cut off. A
+// malformed value is no value.
 
 import type { Environ } from "../spec.ts";
 import type { Variables } from "./environ.ts";
@@ -160,6 +161,7 @@ function takeHeaders(variables: Variables, mayBelieve: (name: string) => boolean
     const value = variables[variable];
     if (value === undefined) continue;
     if (mayBelieve(name)) believed.set(name, value);
+    variables[`tsgi.original.${variable}`] = value;
     delete variables[variable];
   }
   return believed;

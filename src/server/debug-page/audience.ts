@@ -18,7 +18,9 @@ export function isLocalName(host: string): boolean {
 export function whyNotShown(variables: Variables): string | undefined {
   const address = variables["REMOTE_ADDR"] ?? "";
   if (!isLoopback(address)) return `the request came from ${JSON.stringify(address)}, not from this machine`;
-  const proxy = forwarding.find((name) => (variables[name] ?? "") !== "");
+  // Those that `--trusted-proxies` took out count too: whoever sent them came through a proxy.
+  const sent = (name: string): string => variables[name] ?? variables[`tsgi.original.${name}`] ?? "";
+  const proxy = forwarding.find((name) => sent(name) !== "");
   if (proxy !== undefined) return `the request came through a proxy: it has ${proxy}`;
   const host = variables["HTTP_HOST"] ?? "localhost";
   if (!isLocalName(host))

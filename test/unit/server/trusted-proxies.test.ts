@@ -116,7 +116,8 @@ describe("other headers", () => {
     const given = { HTTP_X_FORWARDED_PROTO: "https", HTTP_X_REAL_IP: "1.1.1.1", HTTP_FORWARDED: "for=1.1.1.1" };
     for (const peer of ["10.0.0.1", "203.0.113.9"]) {
       const environ = environOf({ ...given, REMOTE_ADDR: peer }, ["X-Forwarded-For"]);
-      expect(environ).toEqual({ ...base, REMOTE_ADDR: peer });
+      const originals = Object.entries(given).map(([name, value]) => [`tsgi.original.${name}`, value]);
+      expect(environ).toEqual({ ...base, ...Object.fromEntries(originals), REMOTE_ADDR: peer });
     }
   });
 

@@ -225,6 +225,7 @@ describe("the plain page goes to", () => {
     ["an address that only begins like one of ours", { REMOTE_ADDR: "127.0.0.1.example" }],
     ["a client behind a proxy on this machine", { HTTP_X_FORWARDED_FOR: "192.0.2.1" }],
     ["one behind a proxy of another kind", { HTTP_FORWARDED: "for=192.0.2.1" }],
+    ["one behind a proxy that is not trusted", { "tsgi.original.HTTP_X_FORWARDED_FOR": "192.0.2.1" }],
     ["a name that a foreign site may have bound to this machine", { HTTP_HOST: "rebound.example" }],
     ["a name that only looks local", { HTTP_HOST: "localhost.example:80" }],
   ])("%s", (_, more) => {
