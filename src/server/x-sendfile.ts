@@ -25,16 +25,22 @@ function realFolder(folder: string): string {
   }
 }
 
-/** What a stream of node:fs shows of itself. */
+/** What a stream of node:fs shows of itself: its path, or the descriptor that it was made of. */
 interface FileStream {
-  readonly path: string;
+  readonly path?: string | Buffer | undefined;
   readonly bytesRead: number;
+  readonly readableEncoding?: string | null;
   readonly start?: number | undefined;
   readonly end?: number | undefined;
 }
 
 function isFileStream(file: object): file is FileStream {
-  return "path" in file && typeof file.path === "string" && "bytesRead" in file && "end" in file;
+  return "bytesRead" in file && "end" in file;
+}
+
+/** Whether nothing was read yet, and what comes will be the bytes of the whole file. */
+function isWhole({ start, end, bytesRead, readableEncoding }: FileStream): boolean {
+  return (start ?? 0) === 0 && (end ?? Infinity) === Infinity && bytesRead === 0 && (readableEncoding ?? null) === null;
 }
 
 /** Where the handle is in its file; undefined where the system does not tell. */
@@ -47,8 +53,8 @@ async function positionOf(fd: number): Promise<number | undefined> {
 /** The path of a file that is to be sent from its beginning; undefined for any other. */
 async function pathOf(file: FileLike | FileHandleLike): Promise<string | undefined> {
   if (isFileStream(file)) {
-    const isWhole = (file.start ?? 0) === 0 && (file.end ?? Infinity) === Infinity && file.bytesRead === 0;
-    return isWhole ? await realpath(file.path) : undefined;
+    if (!isWhole(file)) return undefined;
+    if (typeof file.path === "string") return await realpath(file.path);
   }
   const fd = "fd" in file && typeof file.fd === "number" ? file.fd : undefined;
   if (fd === undefined || (await positionOf(fd)) !== 0) return undefined;

@@ -55,6 +55,8 @@ test("a file inside the folder has its real path for a name, bytes as latin-1", 
   const stream = createReadStream(join(dir, "alias/é.txt"));
   expect(await nameOf(stream)).toEqual({ ...named, path });
   stream.destroy();
+  const ofHandle = (await handleOf("files/é.txt")).createReadStream({ autoClose: false });
+  expect(await nameOf(ofHandle)).toEqual({ ...named, path });
 });
 
 test.each(["files/out", "files-not/x", "files/%41", "files/a\nb", "files"])("%j is read", async (name) => {
@@ -71,6 +73,14 @@ test("a file that was removed, that has been read from, or of which a part is wa
   const part = createReadStream(join(files, "é.txt"), { end: 2 });
   expect(await nameOf(part)).toBeUndefined();
   part.destroy();
+  const ofHandle = (await handleOf("files/é.txt")).createReadStream({ start: 1, end: 2, autoClose: false });
+  expect(await nameOf(ofHandle)).toBeUndefined();
+  const other = await handleOf("files/é.txt");
+  const text = other.createReadStream({ encoding: "base64", autoClose: false });
+  expect(await nameOf(text)).toBeUndefined();
+  const encoded = createReadStream(join(files, "é.txt"), "hex");
+  expect(await nameOf(encoded)).toBeUndefined();
+  encoded.destroy();
   expect(await nameOf({ read: () => null })).toBeUndefined();
 });
 
