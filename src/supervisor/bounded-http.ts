@@ -1,5 +1,6 @@
 // HTTP for a few clients on this machine, with its limits: what the control server and the status page answer with.
-// Rules: a request that does not arrive in time is cut off, a request that did is answered, also while the server closes;
+// Rules: a request that does not arrive in time is cut off, and so is a client that does not take its answer; a request that
+// arrived is answered, also while the server closes;
 // what listens is the caller's, and passes its connections on to here; every answer says that it may not be stored.
 
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
@@ -16,6 +17,8 @@ const maxBodyBytes = 16 * 2 ** 10;
 const maxHeaderBytes = 16 * 2 ** 10;
 const maxConnections = 64;
 const closeDeadlineMs = 2000;
+/** How long a client may take nothing of its answer. */
+const stalledMs = 10_000;
 
 /** Which methods each path takes. */
 export type Methods = Readonly<Record<string, readonly string[]>>;
@@ -69,13 +72,15 @@ export class BoundedHttp {
   readonly #methods: Methods;
   readonly #answer: Answerer;
   readonly #http: HttpServer;
+  readonly #stalledMs: number;
   /** Answers that are still owed. */
   readonly #owed = new Set<ServerResponse>();
   #onSettled: () => void = () => {};
 
-  constructor(methods: Methods, answer: Answerer) {
+  constructor(methods: Methods, answer: Answerer, clientStalledMs: number = stalledMs) {
     this.#methods = methods;
     this.#answer = answer;
+    this.#stalledMs = clientStalledMs;
     this.#http = createHttpServer({
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
@@ -123,6 +128,9 @@ export class BoundedHttp {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#owed.add(response);
     response.once("close", () => this.settle(response));
+    response.setTimeout(this.#stalledMs, () => {
+      if ((response.socket?.writableLength ?? 0) > 0) response.destroy(); // else the answer is not ready, or has left
+    });
     if (!(await isReceived(request))) {
       reply(response, 413, { ok: false, message: "requests carry no body here" }, { Connection: "close" });
       return;

@@ -55,9 +55,10 @@ function lastOf(request: IncomingMessage, name: string): string | undefined {
 /** Why the one who asks gets nothing; undefined when he may ask. Apache forwards the name that its client used. */
 function refusalOf(request: IncomingMessage, kind: ListenAddress["kind"]): string | undefined {
   const client = lastOf(request, "x-forwarded-for");
+  // A browser can connect to a port of this machine itself, and its script can write any header but Host.
   const direct = kind === "tcp" ? request.headers.host : undefined;
-  const host = client === undefined ? direct : lastOf(request, "x-forwarded-host");
-  if (host === undefined || !isLoopback(client ?? "127.0.0.1") || isLocalName(host)) return undefined;
+  const forwarded = client !== undefined && isLoopback(client) ? lastOf(request, "x-forwarded-host") : undefined;
+  if ([direct, forwarded].every((host) => host === undefined || isLocalName(host))) return undefined;
   return "asked for from this machine under a foreign name: use localhost or an address";
 }
 
@@ -172,7 +173,9 @@ export class StatusServer {
     else {
       const verdict = token.check(guess, performance.now());
       if (verdict === "right") return true;
-      log.warn({ code: "TSGI1121", verdict, client: lastOf(request, "x-forwarded-for") }, "a reload was refused");
+      // Of these there are few, however many ask.
+      if (verdict === "wrong")
+        log.warn({ code: "TSGI1121", client: lastOf(request, "x-forwarded-for") }, "a reload was refused: wrong token");
       if (verdict === "wrong") reply(response, 403, { ok: false, message: "this is not the control token" });
       else reply(response, 429, { ok: false, message: "too many wrong tokens: wait a while" }, { "Retry-After": "10" });
     }

@@ -3,7 +3,7 @@
 // takes the same time for every guess; after a few wrong ones nobody is asked for a while.
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { BootError, messageOf } from "../../errors.ts";
 
@@ -22,7 +22,8 @@ function digest(text: string): Buffer {
 /** The token of a file that somebody made. Throws BootError for one that others can read, or that is none. */
 function readToken(file: string): string {
   try {
-    if ((lstatSync(file).mode & 0o007) !== 0)
+    // Of a link, what it leads to: so are the secrets of a container there.
+    if ((statSync(file).mode & 0o007) !== 0)
       throw new BootError(`--control-token: ${file} can be read or written by everybody: chmod 600 it`);
     const token = readFileSync(file, "utf8").trim();
     if (token.length >= minLength && token.length <= maxLength && /^[!-~]+$/.test(token)) return token;

@@ -112,6 +112,8 @@ test("a reload needs the token in its header, and no other site's page may ask",
     status: 429,
     headers: { "retry-after": "10" },
   });
+  // One wrong before, four more until there were too many: those are not told.
+  expect(log.lines.filter(({ fields }) => fields["code"] === "TSGI1121")).toHaveLength(5);
   expect(JSON.stringify(log.lines)).not.toContain(token);
 });
 
@@ -122,6 +124,9 @@ test("a foreign name for this machine is refused, whoever claims to be whom", as
   expect((await ask("/status.json", {}, direct)).status).toBe(200);
   expect((await ask("/status.json", { Host: `localhost:${port}` }, direct)).status).toBe(200);
   expect((await ask("/status.json", { Host: "site.example" }, direct)).status).toBe(403);
+  // A script of that site, which may write these.
+  const pretending = { Host: "site.example", "X-Forwarded-For": "10.0.0.7", "X-Forwarded-Host": "localhost" };
+  expect((await ask("/status.json", pretending, direct)).status).toBe(403);
   // As Apache adds to what the client sent: the last one is true.
   const through = (client: string, host: string): OutgoingHttpHeaders => ({
     "X-Forwarded-For": client,

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -40,7 +49,11 @@ test("the operator's file is used as it is, made where it is missing, and stays"
 test("a file that others can read, or that holds no token, is refused", () => {
   writeFileSync(file, "0123456789abcdef\n", { mode: 0o600 });
   expect(ControlToken.fromFile(file).check("0123456789abcdef", 0)).toBe("right");
+  const link = join(folder, "link");
+  symlinkSync(file, link);
+  expect(ControlToken.fromFile(link).check("0123456789abcdef", 0)).toBe("right");
   chmodSync(file, 0o644);
+  expect(() => ControlToken.fromFile(link)).toThrow(/chmod 600/);
   expect(() => ControlToken.fromFile(file)).toThrow(/chmod 600/);
   chmodSync(file, 0o600);
   for (const text of ["", "short", "0123456789abcdef with spaces"]) {
