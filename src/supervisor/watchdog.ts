@@ -49,7 +49,7 @@ export function startWatchdog(options: WatchdogOptions): () => void {
   const thread = new Worker(new URL(import.meta.url), {
     workerData: data,
     execArgv: [],
-    resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
+    resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
   });
   thread.unref();
   thread.on("error", () => {}); // the process goes on without it

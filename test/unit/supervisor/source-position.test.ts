@@ -1,5 +1,5 @@
 // Where a place in a compiled script was written.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -43,6 +43,13 @@ test.each<[string, () => string, () => string]>([
   const { line, column } = compile(name());
   expect(line).not.toBe(6);
   expect(place(line, column)).toBe(`${found()}:6:7`);
+});
+
+test("a file that is too large for the watchdog's memory has its own place", () => {
+  const { line, column } = compile("app.ts");
+  const text = readFileSync(file, "utf8");
+  writeFileSync(file, text.replace("\n//#", `\n//${"x".repeat(6 * 2 ** 20)}\n//#`));
+  expect(place(line, column)).toBe(`${file}:${line}:${column}`);
 });
 
 test("a query, as reloaded modules have one, is no part of the file's name", () => {
