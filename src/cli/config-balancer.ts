@@ -7,7 +7,7 @@ import { render } from "../apache/directives.ts";
 import type { SiteTarget } from "../apache/site.ts";
 import type { ListenAddress } from "../config/address.ts";
 import { parseListenAddress } from "../config/address.ts";
-import { parseMountPoint } from "../config/parsers.ts";
+import { parseMountPath } from "../config/parsers.ts";
 import type { SettingName } from "../config/settings.ts";
 import { ConfigError, messageOf } from "../errors.ts";
 import { programsDir } from "../server/httpd/programs.ts";
@@ -31,7 +31,7 @@ function memberOf(text: string): ListenAddress {
 
 function managerOf(text: string): string {
   try {
-    return parseMountPoint(text);
+    return parseMountPath(text);
   } catch (error) {
     throw new ConfigError([`--manager ${JSON.stringify(text)}: ${messageOf(error)}`]);
   }

@@ -198,3 +198,17 @@ describe("the status page", () => {
     expect([status, stderr]).toEqual([2, expect.stringMatching(expected)]);
   });
 });
+
+test("config balancer keeps its page for draining at a path of its own", () => {
+  const { status, stdout, stderr } = tsgi([
+    "config",
+    "balancer",
+    "app.ts",
+    "--member",
+    "10.0.0.7:9000",
+    "--manager",
+    "/",
+  ]);
+  expect([status, stdout]).toEqual([2, ""]);
+  expect(stderr).toMatch(/^tsgi: --manager "\/": expected a URL path of its own/);
+});
