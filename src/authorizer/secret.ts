@@ -11,6 +11,7 @@ function formsOf(user: string, password: string): readonly string[] {
     password,
     bytes.toString("latin1"),
     JSON.stringify(password).slice(1, -1),
+    inspect(password).slice(1, -1),
     encodeURIComponent(password),
     bytes.toString("base64").replace(/=+$/, ""),
     Buffer.from(`${user}:${password}`).toString("base64").replace(/=+$/, ""),
@@ -20,8 +21,8 @@ function formsOf(user: string, password: string): readonly string[] {
 /** The error to tell of: `error` itself, or one in its place when it shows the password. */
 export function withoutPassword(error: unknown, user: string, password: string): unknown {
   if (password === "") return error;
-  const shown =
-    error instanceof Error ? `${inspect(error, { depth: 6 })}\n${error.message}` : inspect(error, { depth: 6 });
+  const all = inspect(error, { depth: 6, maxStringLength: Infinity, maxArrayLength: Infinity });
+  const shown = error instanceof Error ? `${all}\n${error.message}` : all;
   const forms = formsOf(user, password);
   if (!forms.some((form) => shown.includes(form))) return error;
   const name = error instanceof Error ? error.name : typeof error;

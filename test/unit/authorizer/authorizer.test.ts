@@ -143,6 +143,15 @@ describe("an error that shows the password", () => {
     expect(told.message).toMatch(/^the check failed with (Error|object|string);/);
   });
 
+  test.each([
+    ["behind much else", [..."x".repeat(200)].concat(password), password],
+    ["at the end of a long text", "x".repeat(20_000) + password, password],
+    ["with every quote there is", ["'\"`secret"], "'\"`secret"],
+  ])("%s is told without it", (_, parameters, secret) => {
+    const error = Object.assign(new Error("query"), { parameters });
+    expect(withoutPassword(error, "ada", secret)).not.toBe(error);
+  });
+
   test("any other stays as it is", () => {
     const error = new Error("ECONNREFUSED");
     expect(withoutPassword(error, "ada", password)).toBe(error);
