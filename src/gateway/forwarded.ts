@@ -60,8 +60,10 @@ function unquoted(text: string): string {
   return /^".*"$/.test(text) ? text.slice(1, -1).replace(/\\(.)/g, "$1") : text;
 }
 
+type Elements = ReadonlyArray<ReadonlyMap<string, string>>;
+
 /** The elements of Forwarded, each with its parameters (RFC 7239, section 4); undefined when one is malformed. */
-function parseForwarded(text: string): ReadonlyArray<ReadonlyMap<string, string>> | undefined {
+function parseElements(text: string): Elements | undefined {
   const elements: Map<string, string>[] = [new Map()];
   const pattern = /\s*([!#$%&'*+\-.^_`|~0-9a-z]+)=("(?:[^"\\]|\\.)*"|[^\s",;]+)\s*([,;]|$)/giy;
   while (pattern.lastIndex < text.length) {
@@ -72,6 +74,11 @@ function parseForwarded(text: string): ReadonlyArray<ReadonlyMap<string, string>
     if (separator === ",") elements.push(new Map());
   }
   return elements.at(-1)?.size === 0 ? undefined : elements;
+}
+
+/** The same, with nothing in those that are malformed: what a client wrote first must not hide what proxies added to it. */
+function parseForwarded(text: string): Elements {
+  return parseElements(text) ?? text.split(",").map((element) => parseElements(element)?.[0] ?? new Map());
 }
 
 /** The address that a chain of proxies began with, and how many of its items were read. */
@@ -216,7 +223,7 @@ class Forwarding {
 
   #applyStandard(text: string, settled: Set<Topic>): void {
     const elements = parseForwarded(text);
-    if (elements === undefined) return;
+    if (elements.every(({ size }) => size === 0)) return;
     const chain = elements.map((element) => element.get("for") ?? "");
     const { client, hops } = walk(chain, this.#peer, this.#rule);
     if (hops > 0) this.#setClient(client, hops);

@@ -141,6 +141,10 @@ describe("Forwarded", () => {
     ["for=_hidden;proto=https", { REMOTE_ADDR: "10.0.0.1", "wsgi.url_scheme": "https" }],
     ["for=203.0.113.7, for=", { REMOTE_ADDR: "10.0.0.1" }],
     ['for="203.0.113.7', { REMOTE_ADDR: "10.0.0.1" }],
+    // what a client wrote so that the proxy's word is not understood
+    ["@, for=203.0.113.7;proto=https", { REMOTE_ADDR: "203.0.113.7", "wsgi.url_scheme": "https" }],
+    ['for="1.1.1.1, for="[2001:db9::1]:47";proto=https', { REMOTE_ADDR: "2001:db9::1", "wsgi.url_scheme": "https" }],
+    ['for=1.1.1.1;x="a, b", for=203.0.113.7, for=10.0.0.2', { REMOTE_ADDR: "203.0.113.7" }],
   ])("%s", (text, expected) => {
     same(environOf({ HTTP_FORWARDED: text }, ["Forwarded"]), { ...expected, HTTP_FORWARDED: undefined });
   });
