@@ -120,7 +120,7 @@ export class Observation implements MeasuredRequest {
     this.calledMs = typeof route.application === "function" ? this.startedMs : performance.now();
     // The application may set its tracing up while it is loaded.
     this.#span ??= this.#observers.tracing?.start(this.#variables, route.script);
-    this.#span?.found(route.script, this.id);
+    this.#span?.found(route.script, this.id, environ.REMOTE_ADDR);
     if (listeners.requestStarted === undefined || this.#isAuthorizer) return application;
     const event = { ...this.#facts(), environ, application, queuedMs: this.queuedMs };
     return emit("requestStarted", event, this.#observers.log) ?? application;

@@ -105,8 +105,9 @@ class OtelSpan implements RequestSpan {
     this.#parts = parts;
   }
 
-  found(script: string, requestId: string): void {
-    this.#try(() => this.#span.setAttributes({ "tsgi.script": script, "tsgi.request_id": requestId }));
+  found(script: string, requestId: string, clientAddress: string | undefined): void {
+    const client = clientAddress === undefined ? {} : { "client.address": clientAddress };
+    this.#try(() => this.#span.setAttributes({ "tsgi.script": script, "tsgi.request_id": requestId, ...client }));
   }
 
   run(work: () => void): void {

@@ -4,8 +4,8 @@ import type { Variables } from "../gateway/environ.ts";
 
 /** The span of one request. Nothing of it throws. */
 export interface RequestSpan {
-  /** The application was found: its absolute file. */
-  found(script: string, requestId: string): void;
+  /** The application was found: its absolute file. The client's address is as trusted proxies tell it. */
+  found(script: string, requestId: string, clientAddress: string | undefined): void;
   /** Does `work` with the span active, so that spans made in it are its children. */
   run(work: () => void): void;
   failed(error: unknown): void;

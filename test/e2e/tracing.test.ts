@@ -52,7 +52,10 @@ let traces = 0;
 async function trace(supervised: Supervised, target: string, body?: string): Promise<readonly Span[]> {
   traces += 1;
   const traceId = `4bf92f3577b34da6a3ce929d0e${String(traces).padStart(6, "0")}`;
-  const headers = [["traceparent", `00-${traceId}-${caller}-01`]] as const;
+  const headers = [
+    ["traceparent", `00-${traceId}-${caller}-01`],
+    ["X-Forwarded-For", "203.0.113.7"],
+  ] as const;
   await supervised.request({ target, headers, ...(body === undefined ? {} : { method: "POST", body }) });
   return await spansOf(supervised, traceId);
 }
@@ -64,7 +67,7 @@ function own(spans: readonly Span[]): Span {
 }
 
 test("a request has one span in its caller's trace, and the application's spans are below it", async () => {
-  const supervised = await start();
+  const supervised = await start("--trusted-proxies", "127.0.0.1");
   const spans = await trace(supervised, "/hello?a=1", "a body");
   const span = own(spans);
   expect(span).toMatchObject({ name: "POST", kind: 1, parentId: caller, isError: false, exceptions: [] });
@@ -76,7 +79,7 @@ test("a request has one span in its caller's trace, and the application's spans 
     "url.query": "a=1",
     "server.address": "127.0.0.1",
     "server.port": supervised.apache.port,
-    "client.address": "127.0.0.1",
+    "client.address": "203.0.113.7",
     "network.protocol.version": "1.1",
     "tsgi.script": app,
   });
