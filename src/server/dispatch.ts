@@ -173,6 +173,7 @@ class Dispatch implements PrintingRequest, ExchangeObserver {
 
   #run(route: Route, exchange: Exchange, input: RequestInput): void {
     this.#script = route.script;
+    this.#observation?.routed(route);
     const environ = this.#createEnviron(route, exchange, input);
     const { scope, accessLog, mendEnviron } = this.#service;
     mendEnviron?.(environ);

@@ -113,10 +113,14 @@ export class Observation implements MeasuredRequest {
     });
   }
 
-  /** Its application is about to be called. Gives the one that shall be. */
-  called(route: Route, application: Application, environ: Environ): Application {
+  /** Its application was found, and may have to be loaded. */
+  routed(route: Route): void {
     this.script = route.name ?? route.script;
     this.#file = route.script;
+  }
+
+  /** Its application is about to be called. Gives the one that shall be. */
+  called(route: Route, application: Application, environ: Environ): Application {
     this.calledMs = typeof route.application === "function" ? this.startedMs : performance.now();
     // The application may set its tracing up while it is loaded.
     this.#span ??= this.#observers.tracing?.start(this.#variables, route.script);

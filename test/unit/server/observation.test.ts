@@ -82,6 +82,15 @@ test("a request is counted once, under its application, with what it waited", ()
   expect(applications).toMatchObject([{ script: "/srv/app.ts#shop", requests: 1, errors: 0 }]);
 });
 
+test("an application that cannot be loaded has the error, and the request that waits for it its name", async () => {
+  const meter = new RequestMeter();
+  const { sink } = start(Promise.reject(new LoadError("failed-inside", "x")), meter);
+  expect(meter.longestRunning()).toMatchObject([{ script: "/srv/app.ts#shop" }]);
+  await turn();
+  expect(sink.head?.status.code).toBe(500);
+  expect(meter.figures().applications).toMatchObject([{ script: "/srv/app.ts#shop", requests: 1, errors: 1 }]);
+});
+
 test.each<[string, Application | Error, object]>([
   ["the application's failure", new LoadError("failed-inside", "x"), { application: 1 }],
   ["a script that is not there", new LoadError("not-found", "x"), {}],
