@@ -144,7 +144,7 @@ describe("an error that shows the password", () => {
   });
 
   test.each([
-    ["behind much else", [..."x".repeat(200)].concat(password), password],
+    ["behind much else", Array.from({ length: 200 }, () => "x").concat(password), password],
     ["at the end of a long text", "x".repeat(20_000) + password, password],
     ["with every quote there is", ["se'\"`cret"], "se'\"`cret"],
   ])("%s is told without it", (_, parameters, secret) => {
