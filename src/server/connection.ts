@@ -116,7 +116,8 @@ export class SocketConnection implements RequestHost, Waiter {
 
   write(frames: readonly Uint8Array[]): boolean {
     const socket = this.#socket;
-    if (socket.destroyed || this.#isClosing) return true;
+    if (socket.destroyed) return false; // and `drained` says why
+    if (this.#isClosing) return true;
     const [first] = frames;
     if (frames.length === 1 && first !== undefined) return socket.write(first);
     socket.cork();
