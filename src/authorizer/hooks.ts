@@ -16,7 +16,10 @@ export const hookNames = ["checkPassword", "groupsForUser", "allowAccess"] as co
 /** Gives the value of an export, undefined where there is none. */
 export type ExportReader = (name: string) => unknown;
 
-/** The hooks among the exports of a script. Throws LoadError "no-export" where there is none, or one is no function. */
+/**
+ * The hooks among the exports of a script. Throws LoadError "no-hooks" where there is none, "no-export"
+ * where one is no function.
+ */
 export function findHooks(file: string, exported: ExportReader): AuthorizerHooks {
   const found = hookNames.map((name) => ({ name, value: exported(name) })).filter(({ value }) => value !== undefined);
   const wrong = found.find(({ value }) => typeof value !== "function");
@@ -27,7 +30,7 @@ export function findHooks(file: string, exported: ExportReader): AuthorizerHooks
     );
   }
   if (found.length === 0) {
-    throw new LoadError("no-export", `${file} answers for no access: it exports none of ${hookNames.join(", ")}`);
+    throw new LoadError("no-hooks", `${file} answers for no access: it exports none of ${hookNames.join(", ")}`);
   }
   const hooks = Object.fromEntries(found.map(({ name, value }) => [name, value]));
   return { checkPassword: undefined, groupsForUser: undefined, allowAccess: undefined, ...hooks };

@@ -69,7 +69,7 @@ export function isAuthorizerOnly(script: Pick<RunScript, "namespace" | "moduleFo
   return hookNames.some((name) => exportOf(script, name) !== undefined);
 }
 
-/** The application that answers Apache's questions who may come in. Throws LoadError "no-export" for a script with none. */
+/** The application that answers Apache's questions who may come in. Throws LoadError "no-hooks" for a script with none. */
 export async function findAuthorizer(script: RunScript): Promise<FoundApplication> {
   const { authorizerOf } = await import("../authorizer/authorizer.ts");
   const hooks = findHooks(script.file, (name) => exportOf(script, name));

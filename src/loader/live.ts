@@ -3,6 +3,7 @@
 // notices a change waits for the new code; others get the old code meanwhile. Code that is broken or half written never
 // replaces code that runs: the log says so once per change. A script that is gone is gone.
 // What the old code did to this process stays: its timers, listeners and connections go on, and its memory is not given back.
+import type { LoadFailure } from "../errors.ts";
 import { LoadError, messageOf } from "../errors.ts";
 import type { Application, Log } from "../spec.ts";
 import { attemptLoad, findScriptFile } from "./load.ts";
@@ -19,6 +20,9 @@ export interface LiveOptions extends LoadOptions {
 /** A failure that no file explains, such as a database that is down, is tried again after this long, then twice as long. */
 const firstRetryMs = 1_000;
 const longestRetryMs = 60_000;
+
+/** Failures that only a change of the files can mend. */
+const kindsInFiles: ReadonlySet<LoadFailure> = new Set(["compile", "no-export", "no-hooks"]);
 
 export class LiveApplication {
   readonly #reference: AppReference;
@@ -130,7 +134,7 @@ export class LiveApplication {
 
   #fail(error: LoadError): void {
     this.#failure = error;
-    const isInFiles = (error.kind === "compile" || error.kind === "no-export") && this.#watch.files.length > 0;
+    const isInFiles = kindsInFiles.has(error.kind) && this.#watch.files.length > 0;
     this.#nextRetry = isInFiles ? Infinity : performance.now() + this.#retryMs;
     this.#retryMs = Math.min(2 * this.#retryMs, longestRetryMs);
   }

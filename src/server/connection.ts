@@ -9,6 +9,7 @@ import type { StoppingError } from "../errors.ts";
 import { ClientGoneError, messageOf } from "../errors.ts";
 import type { FcgiEvent, FcgiLimits } from "../fastcgi/connection.ts";
 import { FcgiConnection } from "../fastcgi/connection.ts";
+import { asBuffer } from "../fastcgi/record.ts";
 import type { Admission, Waiter } from "./admission.ts";
 import { ConnectionTimers } from "./connection-timers.ts";
 import type { Service } from "./dispatch.ts";
@@ -115,7 +116,8 @@ export class SocketConnection implements RequestHost, Waiter {
 
   write(frames: readonly Uint8Array[]): boolean {
     const socket = this.#socket;
-    if (socket.destroyed || this.#isClosing) return true;
+    if (socket.destroyed) return false; // and `drained` says why
+    if (this.#isClosing) return true;
     const [first] = frames;
     if (frames.length === 1 && first !== undefined) return socket.write(first);
     socket.cork();
@@ -396,8 +398,4 @@ export class SocketConnection implements RequestHost, Waiter {
     this.#isReadingParams = false;
     this.#timers.stopParams();
   }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

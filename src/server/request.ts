@@ -2,6 +2,7 @@
 // Rules: nothing is sent after the end; a response that fails after its head ends with the connection and without
 // END_REQUEST, since Apache takes END_REQUEST for a complete answer whatever status it carries.
 
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { TsgiError } from "../errors.ts";
 import { ReplayedRequestError } from "../errors.ts";
 import type { FcgiCommand, FcgiConnection, FcgiEvent } from "../fastcgi/connection.ts";
@@ -35,6 +36,12 @@ export function refusing(service: Service, error: TsgiError): Service {
   return { ...service, router: { route } };
 }
 
+/**
+ * After so many bytes others have their turn: a peer that takes all at once would keep an application that makes a response
+ * without waiting for anything from ever giving the event loop back.
+ */
+const maxBurstBytes = 1024 * 1024;
+
 /** One STDERR record for one line of Apache's error log. */
 function errorCommand(id: number, line: string): FcgiCommand {
   return { type: "stderr", id, data: line };
@@ -57,6 +64,8 @@ export class FcgiRequest implements ResponseSink, InputFlow {
   readonly #event: RequestEvent;
   #isOver = false;
   #isStdinOver = false;
+  /** Sent since others last had their turn. */
+  #burstBytes = 0;
   #dispatched: Dispatched | undefined;
   #spool: SpoolingFlow | undefined;
   /** Calls the application, or answers in its place, once it is known whether there is a body. */
@@ -178,11 +187,14 @@ export class FcgiRequest implements ResponseSink, InputFlow {
       this.#isOver = true;
       this.#host.requestEnded();
     }
-    return canTakeMore;
+    for (const frame of frames) this.#burstBytes += frame.length;
+    return canTakeMore && this.#burstBytes < maxBurstBytes;
   }
 
   drained(): Promise<void> {
-    const drained = this.#host.drained();
+    const isTurnOver = this.#burstBytes >= maxBurstBytes;
+    if (isTurnOver) this.#burstBytes = 0;
+    const drained = isTurnOver ? nextTurn().then(() => this.#host.drained()) : this.#host.drained();
     return this.#spool === undefined ? drained : this.#spool.whileBlocked(drained);
   }
 

@@ -90,6 +90,11 @@ function isForAuthorizer(variables: Variables): boolean {
   return variables["FCGI_ROLE"] === "AUTHORIZER";
 }
 
+/** mod_authnz_fcgi and mod_fcgid name their question, or pass the password. */
+function isAskedByApache(variables: Variables): boolean {
+  return variables["FCGI_APACHE_ROLE"] !== undefined || variables["REMOTE_PASSWD"] !== undefined;
+}
+
 class ApplicationRouter implements Router {
   readonly #live: LiveApplication;
   readonly #authorizer: LiveApplication;
@@ -125,14 +130,26 @@ class ApplicationRouter implements Router {
     }
   }
 
-  /** The application comes first: a server in the same script is looked for while that is loaded, and not after. */
-  async #loadAuthorizer(): Promise<Application> {
+  /**
+   * Who answers in the role of an authorizer: the script's hooks. Where it has none and it is not Apache who asks, its
+   * application plays the role itself (FastCGI 1.0, section 6.3), as FCGI_ROLE tells it to. Apache would take any 200 of an
+   * application that knows nothing of the role for a yes. The application is loaded first: a server in the same script is
+   * looked for then, and not after.
+   */
+  async #loadAuthorizer(isApache: boolean): Promise<Application> {
+    let application: Application | undefined;
     try {
-      await this.#live.current();
+      application = await this.#live.current();
     } catch {
       // A script may have no application, or a broken one, and still say who may come in.
     }
-    return await this.#authorizer.current();
+    try {
+      return await this.#authorizer.current();
+    } catch (error) {
+      const playsItself = !isApache && error instanceof LoadError && error.kind === "no-hooks";
+      if (application !== undefined && playsItself) return application;
+      throw error;
+    }
   }
 
   get watches(): readonly Watch[] {
@@ -145,7 +162,9 @@ class ApplicationRouter implements Router {
 
   route(variables: Variables): Route {
     const { file } = this.#reference;
-    if (isForAuthorizer(variables)) return { application: this.#loadAuthorizer(), script: file, mount: noMount };
+    if (isForAuthorizer(variables)) {
+      return { application: this.#loadAuthorizer(isAskedByApache(variables)), script: file, mount: noMount };
+    }
     const path = scriptPathOf(variables);
     const mount = {
       mountPoint: normalMountPoint(this.#options.mountPoint ?? variables["TSGI_MOUNT_POINT"]),

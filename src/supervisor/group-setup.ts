@@ -14,6 +14,16 @@ import type { WorkerConfig } from "./messages.ts";
 import type { Policy } from "./plan.ts";
 import type { RunAs } from "./run-as.ts";
 
+export interface GroupOptions {
+  readonly config: GroupConfig;
+  readonly log: Log;
+  /** Whether a changed file of an application makes a new generation. */
+  readonly followsFiles: boolean;
+  /** Whether sockets that are answered belong to workers whose supervisor is dead. */
+  readonly mayReplaceSocket: boolean;
+  readonly reportDir: string;
+}
+
 function requireGroupId(group: string, flag: string): number {
   const gid = groupIdOf(group);
   if (gid === undefined) throw new BootError(`${flag}: there is no group ${JSON.stringify(group)}`);

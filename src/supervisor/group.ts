@@ -2,7 +2,6 @@
 // Rules: everything that happens ends in a step, which asks the plan what to do now; nothing else starts, drains or ends a
 // worker. Chance and time come in here, and nowhere further in.
 
-import type { GroupConfig } from "../config/groups.ts";
 import { formatListenAddress } from "../config/address.ts";
 import type { ListenAddress } from "../config/address.ts";
 import { BootError } from "../errors.ts";
@@ -16,6 +15,7 @@ import { GroupFigures } from "./collected-figures.ts";
 import { carryOut } from "./command.ts";
 import type { ReloadOutcome } from "./control.ts";
 import type { ExitCause } from "./exit-cause.ts";
+import type { GroupOptions } from "./group-setup.ts";
 import {
   environmentOf,
   jittered,
@@ -39,16 +39,6 @@ import { SocketGuard } from "./socket-guard.ts";
 import type { GroupState, GroupStatus } from "./status.ts";
 import { Totals } from "./totals.ts";
 import { WorkerHandle } from "./worker-handle.ts";
-
-export interface GroupOptions {
-  readonly config: GroupConfig;
-  readonly log: Log;
-  /** Whether a changed file of an application makes a new generation. */
-  readonly followsFiles: boolean;
-  /** Whether sockets that are answered belong to workers whose supervisor is dead. */
-  readonly mayReplaceSocket: boolean;
-  readonly reportDir: string;
-}
 
 /** How often the plan is asked when nothing happens, ms. */
 const tickMs = 100;

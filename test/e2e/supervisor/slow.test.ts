@@ -115,5 +115,6 @@ test("an application that uses the inspector itself goes on doing so", async () 
   const supervised = await Supervised.start(workspace, { app, args: ["--slow-request", "500ms"], processes: 1 });
   expect(await supervised.text("/?1500")).toBe("true");
   const { stack = [] } = await slowLine(supervised, "/", "blocked");
-  expect(stack[0]).toMatch(/^spinWhileProfiled \(\S+\/app\.ts:4:\d+\)$/u);
+  // It may just have been asking for the time.
+  expect(stack.find((frame) => frame.includes("app.ts"))).toMatch(/^spinWhileProfiled \(\S+\/app\.ts:4:\d+\)$/u);
 }, 60_000);

@@ -233,7 +233,7 @@ describe("a script chosen by the request", () => {
 });
 
 describe("the role of an authorizer", () => {
-  const asked = { FCGI_ROLE: "AUTHORIZER", REQUEST_URI: "/private/x?a=1" };
+  const asked = { FCGI_ROLE: "AUTHORIZER", FCGI_APACHE_ROLE: "AUTHENTICATOR", REQUEST_URI: "/private/x?a=1" };
   const application = (name: string): Target => ({
     kind: "application",
     reference: { file: join(folder, name), exportName: undefined },
@@ -280,6 +280,13 @@ describe("the role of an authorizer", () => {
     await expect(verdict(application("outside.ts"))).rejects.toThrow(/answers for no access/);
     await expect(verdict(application("wrong.ts"))).rejects.toThrow(/`checkPassword` of .* is a string/);
     await expect(verdict(scripts())).rejects.toThrow(/--auth-script/);
+  });
+
+  test("is played by an application without hooks where it is not Apache who asks", async () => {
+    const peer = { FCGI_ROLE: "AUTHORIZER", REQUEST_URI: "/private" };
+    const itself = await routeOf(application("outside.ts"), { REQUEST_URI: "/private" }).application;
+    expect(await routeOf(application("outside.ts"), peer).application).toEqual(itself);
+    await expect(Promise.resolve(routeOf(application("wrong.ts"), peer).application)).rejects.toThrow(/is a string/);
   });
 
   test("may be all that a script has: then it is loaded, and its missing application is an error of requests alone", async () => {
