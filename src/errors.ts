@@ -154,11 +154,13 @@ export class RequestTimeoutError extends TsgiError {
 
 export type LoadFailure = "not-found" | "no-export" | "no-hooks" | "failed-inside" | "compile" | "refused";
 
+const noExport = { code: "TSGI3002", fault: "application", status: 500 } as const;
+
 const loadFailures: Readonly<Record<LoadFailure, { code: string; fault: Fault; status: number }>> = {
   "not-found": { code: "TSGI3001", fault: "operator", status: 404 },
-  "no-export": { code: "TSGI3002", fault: "application", status: 500 },
+  "no-export": noExport,
   /** It does not say who may come in, where that is asked. */
-  "no-hooks": { code: "TSGI3002", fault: "application", status: 500 },
+  "no-hooks": noExport,
   "failed-inside": { code: "TSGI3003", fault: "application", status: 500 },
   compile: { code: "TSGI3004", fault: "application", status: 500 },
   refused: { code: "TSGI3005", fault: "operator", status: 403 },
