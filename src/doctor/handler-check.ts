@@ -96,6 +96,16 @@ function handled({ file, setup, kind }: ProgramFile, subject: Subject): Finding[
       remedy: "Options +ExecCGI",
     });
   }
+  const { pathInfo } = setup;
+  if (pathInfo?.value === "off") {
+    found.push({
+      code: "TSGI3541",
+      severity: "error",
+      place: placeOf(pathInfo.by, file),
+      message: "AcceptPathInfo Off: Apache answers 404 for every URL of the application but its first",
+      remedy: "take the line out",
+    });
+  }
   const isMissing =
     kind === "fcgid"
       ? hasModule(subject, "fcgid") === false
@@ -149,22 +159,39 @@ function visitFindings({ programs, own, folder }: Subject): Finding[] {
 
 const sampleName = "tsgi-doctor-page";
 
+/** Whether the rules stand in an .htaccess above: they count from there, and are looked at there. */
+function areOfFolderAbove({ own, folder, setup }: Subject): boolean {
+  const file = own.rewrite.at(-1)?.file;
+  const isHtaccess = file !== undefined && basename(file) === ".htaccess";
+  return isHtaccess && file !== join(setup.place?.path ?? folder, ".htaccess");
+}
+
+function isOn({ args }: ReadDirective): boolean {
+  return args[0]?.toLowerCase() === "on";
+}
+
+/** Rules that nobody, or the last word on it, switches on; undefined: they are on. */
+function engineFindings({ own, folder }: Subject): Finding[] | undefined {
+  const engines = own.rewrite.filter(({ name }) => name.toLowerCase() === "rewriteengine");
+  const engine = engines.at(-1);
+  if (engine !== undefined && isOn(engine)) return undefined;
+  const rule = own.rewrite.find(({ name }) => name.toLowerCase() === "rewriterule");
+  const wasOn = engines.findLast(isOn);
+  if (rule === undefined || (engine !== undefined && wasOn === undefined)) return [];
+  const finding = { code: "TSGI3541", place: placeOf(engine ?? rule, folder) };
+  if (wasOn !== undefined) {
+    const message = `this turns off all rules of the file, which line ${wasOn.line} turns on: the last one counts`;
+    return [{ ...finding, severity: "error", message, remedy: "take this line out" }];
+  }
+  const message = "the rule does nothing: there is no RewriteEngine On";
+  return [{ ...finding, severity: "warning", message, remedy: "RewriteEngine On" }];
+}
+
 function ruleFindings(subject: Subject): Finding[] {
   const { own, folder, setup } = subject;
-  const engine = own.rewrite.find(({ name }) => name.toLowerCase() === "rewriteengine");
-  if (engine?.args[0]?.toLowerCase() !== "on") {
-    const rule = own.rewrite.find(({ name }) => name.toLowerCase() === "rewriterule");
-    if (rule === undefined || engine !== undefined) return [];
-    return [
-      {
-        code: "TSGI3541",
-        severity: "warning",
-        place: placeOf(rule, folder),
-        message: "the rule does nothing: there is no RewriteEngine On",
-        remedy: "RewriteEngine On",
-      },
-    ];
-  }
+  if (areOfFolderAbove(subject)) return [];
+  const engine = engineFindings(subject);
+  if (engine !== undefined) return engine;
   const base = own.rewrite.findLast(({ name }) => name.toLowerCase() === "rewritebase");
   if (base !== undefined && setup.place !== undefined && base.args[0]?.replace(/\/+$/, "") !== setup.place.urlPath) {
     const url = `${setup.place.urlPath}/`;
