@@ -1,7 +1,8 @@
 // Whether Apache runs the folder's programs: handler, ExecCGI, modules, who may visit, and what the rules of mod_rewrite do.
 
-import { basename, join } from "node:path";
-import { textOf } from "./access.ts";
+import { basename, isAbsolute, join } from "node:path";
+import { shellWord } from "../apache/htaccess.ts";
+import { canSee, statusOf, textOf } from "./access.ts";
 import type { ReadDirective } from "./directive-text.ts";
 import type { Finding } from "./finding.ts";
 import { fileSetup } from "./file-setup.ts";
@@ -141,10 +142,25 @@ function hostFindings(subject: Subject): Finding[] {
   ];
 }
 
-function visitFindings({ programs, own, folder }: Subject): Finding[] {
+/** A list of passwords that is not there lets nobody in. */
+function passwordFindings({ setup }: Subject): Finding[] {
+  const lists = setup.layers.flatMap(({ directives }) =>
+    directives.filter(({ name }) => /^auth(?:user|group)file$/i.test(name)),
+  );
+  return lists.flatMap((one): Finding[] => {
+    const [file = ""] = one.args;
+    if (!isAbsolute(file) || statusOf(file) !== undefined || !canSee(file)) return [];
+    const message = `${one.name} names ${file}, which is not there: nobody gets in`;
+    const remedy = `put the list there (htpasswd -c ${shellWord(file)} NAME)`;
+    return [{ code: "TSGI3547", severity: "error", place: placeOf(one, file), message, remedy }];
+  });
+}
+
+function visitFindings(subject: Subject): Finding[] {
+  const { programs, own, folder } = subject;
   const [first] = programs;
   const { isDenied } = first?.setup ?? own;
-  if (!isDenied.value) return [];
+  if (!isDenied.value) return passwordFindings(subject);
   const message = `visitors are denied: ${isDenied.by?.args.join(" ") ?? ""}`;
   return [
     {
@@ -225,7 +241,10 @@ function targetName({ args }: ReadDirective): string {
   return /^[\w.-]+/.exec(args[1] ?? "")?.[0] ?? "";
 }
 
-function outcomeFindings({ folder, own, names }: Subject, outcome: ReturnType<typeof followRules>): Finding[] {
+function outcomeFindings(
+  { folder, own, names, programs }: Subject,
+  outcome: ReturnType<typeof followRules>,
+): Finding[] {
   const leadsNowhere = (rule: ReadDirective | undefined, name: string): Finding[] => [
     {
       code: "TSGI3541",
@@ -235,6 +254,11 @@ function outcomeFindings({ folder, own, names }: Subject, outcome: ReturnType<ty
       remedy: "mend the name in the rule, or put the file there",
     },
   ];
+  if (outcome.kind === "forbidden" && programs.some(({ kind }) => kind !== undefined)) {
+    const message = "the rule forbids every page, before a program is asked: Apache answers 403 or 410";
+    const remedy = "take it out, or give it a condition";
+    return [{ code: "TSGI3547", severity: "error", place: placeOf(outcome.rule, folder), message, remedy }];
+  }
   if (outcome.kind === "loop") {
     const name = targetName(outcome.rule);
     if (name !== "" && !names.includes(name)) return leadsNowhere(outcome.rule, name);

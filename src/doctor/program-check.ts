@@ -146,7 +146,23 @@ function argumentFindings(words: readonly string[], place: string, { setup }: Su
   return [...refused(words, place), ...ofEnvironment];
 }
 
+/** A gateway that speaks otherwise than the handler that starts it. */
+function protocolFindings(gateway: string, { program, place }: Started, { programs }: Subject): Finding[] {
+  const kinds = programs.flatMap(({ file, wrapper, kind }) =>
+    file === program || wrapper?.split(" ")[0] === program ? [kind] : [],
+  );
+  const [kind] = kinds;
+  const speaks = basename(gateway) === "tsgi-fcgid" ? "fcgid" : "cgi";
+  if (kind === undefined || !kinds.every((one) => one === kind) || kind === speaks) return [];
+  const right = kind === "fcgid" ? "tsgi-fcgid" : "tsgi-cgi";
+  const handler = kind === "fcgid" ? "fcgid-script" : "cgi-script";
+  const message = `its handler is ${handler}, and it runs ${basename(gateway)}: they do not understand each other, and Apache answers 500`;
+  return [{ code: "TSGI3537", severity: "error", place, message, remedy: `run ${right}, or use ${speaks}-script` }];
+}
+
 interface Started {
+  /** The file of the folder. */
+  readonly program: string;
   readonly command: readonly string[];
   /** undefined: not known. */
   readonly path: string | undefined;
@@ -215,6 +231,7 @@ async function commandFindings(started: Started, subject: Subject): Promise<Chec
   const findings = [
     ...(await node()),
     ...packageFindings(file, place, subject),
+    ...protocolFindings(file, started, subject),
     ...argumentFindings(words, place, subject),
     ...(application === undefined ? [] : applicationFindings(application, started, subject)),
   ];
@@ -256,7 +273,7 @@ async function started(program: string, text: string, subject: Subject): Promise
     // The gateway's own first line runs it: what counts is the node that it finds.
     const command = [first.interpreter, ...first.argument.split(/\s+/).filter(Boolean), program];
     return await commandFindings(
-      { command, path: subject.path, place: `${program}:1`, folder: dirname(program) },
+      { program, command, path: subject.path, place: `${program}:1`, folder: dirname(program) },
       subject,
     );
   }
@@ -273,7 +290,10 @@ async function started(program: string, text: string, subject: Subject): Promise
   if (required !== undefined) lines.push(...requiredFindings(required.file, `${program}:${required.line}`, subject));
   // Every word would be wrong because of the CR.
   if (wrapper.carriageReturnLine !== undefined) return { findings: lines, application: undefined, cacheDir: undefined };
-  const ran = await commandFindings({ command: wrapper.command, path: folders?.join(":"), place, folder }, subject);
+  const ran = await commandFindings(
+    { program, command: wrapper.command, path: folders?.join(":"), place, folder },
+    subject,
+  );
   const cacheDir = ran.cacheDir ?? wrapper.variables["TSGI_CACHE_DIR"];
   return { ...ran, cacheDir, findings: [...lines, ...ran.findings] };
 }

@@ -183,6 +183,22 @@ const rows: Row[] = [
     status: 500,
   },
   {
+    name: "the program of mod_fcgid for CGI",
+    break: edit("app.cgi", (text) => text.replace("tsgi-cgi", "tsgi-fcgid")),
+    code: "TSGI3537",
+    says: /app\.cgi:2: its handler is cgi-script, and it runs tsgi-fcgid/,
+    status: 500,
+  },
+  {
+    name: "the program of CGI for mod_fcgid",
+    kind: "fcgid",
+    break: edit("app.fcgi", (text) => text.replace("tsgi-fcgid", "tsgi-cgi")),
+    code: "TSGI3537",
+    says: /app\.fcgi:2: its handler is fcgid-script, and it runs tsgi-cgi/,
+    path: "",
+    status: 500,
+  },
+  {
     name: "an option that tsgi-cgi does not know",
     break: edit("app.cgi", (text) => text.replace(/(tsgi-cgi'?)/, "$1 --mountpoint=/x")),
     code: "TSGI3101",
@@ -360,6 +376,19 @@ const rows: Row[] = [
     code: "TSGI3541",
     says: /\.htaccess:\d+: this turns off all rules/,
     status: 404,
+  },
+  {
+    name: "a rule that forbids everything",
+    break: edit(".htaccess", (text) => text.replace("RewriteCond", "RewriteRule ^ - [F]\nRewriteCond")),
+    code: "TSGI3547",
+    says: /\.htaccess:\d+: the rule forbids every page/,
+    status: 403,
+  },
+  {
+    name: "passwords that are not there",
+    break: append(".htaccess", "AuthUserFile /nonexistent/.htpasswd\n"),
+    code: "TSGI3547",
+    says: /\.htaccess:\d+: AuthUserFile names \/nonexistent\/\.htpasswd, which is not there/,
   },
   {
     name: "no path after the program's name",
