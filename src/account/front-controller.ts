@@ -18,6 +18,20 @@ function logicalLines(text: string): LogicalLine[] {
   return lines;
 }
 
+/** URL paths that only a pattern for pages of any name matches. */
+const pages = ["qv", "qv/some-page", "qv/deeper/page"];
+
+/** Whether a pattern is for any page: each framework has its own way to say so, and many leave out names with a dot. */
+function isForAnyPage(pattern: string, flags: string): boolean {
+  if (["", ".", ".*", ".+", ".?"].includes(pattern.replace(/[()^$]/g, ""))) return true;
+  try {
+    const expression = new RegExp(pattern, /(^|,)\s*(NC|nocase)\s*(,|$)/i.test(flags) ? "i" : "");
+    return pages.every((page) => expression.test(page));
+  } catch {
+    return false; // what JavaScript does not know of Apache's expressions is for something special
+  }
+}
+
 /** A rule that sends every URL to one script of the same server, as the front controllers of frameworks have it. */
 function isCatchAll(text: string): boolean {
   const match = /^RewriteRule\s+("[^"]*"|\S+)\s+("[^"]*"|\S+)(?:\s+"?\[([^\]]*)\])?/i.exec(text);
@@ -25,7 +39,7 @@ function isCatchAll(text: string): boolean {
   const [pattern = "", target = "", flags = ""] = match.slice(1).map((word) => (word ?? "").replaceAll('"', ""));
   if (target === "-" || /^[a-z]+:\/\//i.test(target)) return false;
   if (flags.split(",").some((flag) => /^(R|redirect|F|forbidden|G|gone)\b/i.test(flag.trim()))) return false;
-  return pattern.startsWith("!") || ["", ".", ".*", ".+", ".?"].includes(pattern.replace(/[()^$]/g, ""));
+  return pattern.startsWith("!") || isForAnyPage(pattern, flags);
 }
 
 /** Where the rule that answers everything begins, with its conditions, sections and comments. */

@@ -14,6 +14,7 @@ import { hasByteOrderMark, withBlock, withoutBlock } from "./block.ts";
 import type { FileChange } from "./change.ts";
 import { findFrontController, optionsToMend, turnsRewritingOff } from "./front-controller.ts";
 import type { Layout, PlacedFile } from "./layout.ts";
+import { isBelowMountPoint } from "./sources.ts";
 import { wrapperName } from "./wrapper.ts";
 
 export interface InitOptions {
@@ -78,7 +79,8 @@ function removals(layout: Layout, kept: string | undefined): FileChange[] {
 
 function blockBody(folder: string, foreign: string, init: InitOptions): string {
   const { transport, sources, listen, mountPoint } = init;
-  const account: AccountOptions = { folder, sources, mountPoint, options: optionsToMend(foreign) };
+  const inheritsMountPoint = isBelowMountPoint(folder);
+  const account: AccountOptions = { folder, sources, mountPoint, options: optionsToMend(foreign), inheritsMountPoint };
   return render(transport === "proxy" ? accountProxy(backendOf(listen), account) : accountFront(transport, account));
 }
 

@@ -1,6 +1,6 @@
 // Where an application's own files lie, seen from the folder that is served: decides what of that folder may be sent.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
 import type { SourcePlace } from "../apache/account.ts";
 import { compile } from "../loader/compile.ts";
@@ -51,11 +51,20 @@ export function foldersWithRules(folder: string): string[] {
     const next = waiting.shift();
     if (next === undefined) break;
     const { path, depth } = next;
-    if (depth > 0 && hasRules(join(path, ".htaccess"))) found.push(relative(folder, path));
+    if (depth > 0 && matches(join(path, ".htaccess"), /^\s*RewriteEngine\s+on\b/im)) found.push(relative(folder, path));
     if (depth < maxDepth)
       waiting.push(...foldersIn(path).map((name) => ({ path: join(path, name), depth: depth + 1 })));
   }
   return found;
+}
+
+/** Whether an .htaccess file above `folder`, as that of a daemon's folder, says which URL its application has. */
+export function isBelowMountPoint(folder: string): boolean {
+  for (let at = folder; at !== dirname(at);) {
+    at = dirname(at);
+    if (matches(join(at, ".htaccess"), /^\s*SetEnv\s+"?TSGI_MOUNT_POINT\b/im)) return true;
+  }
+  return false;
 }
 
 function foldersIn(path: string): string[] {
@@ -69,9 +78,10 @@ function foldersIn(path: string): string[] {
   }
 }
 
-function hasRules(file: string): boolean {
+function matches(file: string, pattern: RegExp): boolean {
   try {
-    return /^\s*RewriteEngine\s+on\b/im.test(readFileSync(file, "latin1"));
+    // A pipe of that name would never end.
+    return statSync(file).isFile() && pattern.test(readFileSync(file, "latin1"));
   } catch {
     return false; // there is none
   }

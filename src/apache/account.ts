@@ -28,6 +28,8 @@ export interface AccountOptions {
   readonly mountPoint: string;
   /** Options that other lines of the file set otherwise than ours need them, with their sign. */
   readonly options: readonly string[];
+  /** Whether a folder above says which URL its own application has, which is not that of this one. */
+  readonly inheritsMountPoint: boolean;
 }
 
 /** Of a folder full of sources these are sent: folders, and files of its top level. */
@@ -35,6 +37,8 @@ const sentFolders = String.raw`(public|static|css|images|img|fonts|\.well-known)
 const sentFiles = String.raw`[^/]+\.(html?|css|png|jpe?g|gif|svg|webp|avif|ico|woff2?|webmanifest)|robots\.txt`;
 
 const copiesOfFronts = String.raw`/app\.f?cgi[^/]`;
+/** Executables of a folder below too: a section of the outer folder would take their handler away. */
+const executables = String.raw`/(app|probe)\.f?cgi`;
 
 function hiddenPath(paths: readonly string[]): string {
   return `/(${paths.map(regexLiteral).join("|")})(/|$)`;
@@ -79,6 +83,12 @@ function mendedOptions({ options }: AccountOptions): Directive[] {
   return options.length === 0 ? [] : [line("Options", options, "Other lines of this file have them otherwise.")];
 }
 
+function ownMountPoint({ inheritsMountPoint }: AccountOptions): Directive[] {
+  if (!inheritsMountPoint) return [];
+  const why = "A folder above is another application's, with a URL of its own.";
+  return [block("IfModule", ["mod_env.c"], [line("UnsetEnv", ["TSGI_MOUNT_POINT"], why)])];
+}
+
 /** A folder whose own URL looks like a hidden one has to do without. */
 function noHiddenFoldersBelow(mountPoint: string): Directive[] {
   return /\/(\.|node_modules(\/|$))/i.test(mountPoint) ? [] : [noHiddenFolders()];
@@ -91,6 +101,7 @@ export function accountFront(transport: Exclude<Transport, "proxy">, options: Ac
   return [
     runFront(front),
     ...mendedOptions(options),
+    ...ownMountPoint(options),
     authorization,
     ...hidden,
     ...sentByApache(options),
@@ -105,7 +116,7 @@ function delimiterFor(text: string): string {
 
 /** What the path of a URL must be for its file to be sent, as an expression for `<If>`. */
 function sentExpression({ sources, mountPoint }: AccountOptions): string {
-  const published = `${publishedExpression()} && %{REQUEST_URI} !~ m,${copiesOfFronts},i`;
+  const published = `${publishedExpression()} && %{REQUEST_URI} !~ m,${executables},i`;
   if (sources.kind === "outside") return published;
   const mount = regexLiteral(mountPoint);
   const [operator, pattern] =

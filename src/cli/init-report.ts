@@ -1,6 +1,6 @@
 // What `tsgi init` says when it is done: what changed, what was chosen and why, and what to do next.
 
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { FileChange } from "../account/change.ts";
 import type { Layout } from "../account/layout.ts";
 import { ownershipNotes } from "../account/owner.ts";
@@ -71,6 +71,8 @@ export function report(described: Described): string[] {
   ];
 }
 
+/** A socket beside the folder, and one for each: a folder next to it may have another application. */
 export function defaultListen(folder: string): NonNullable<Config["listen"]> {
-  return { kind: "unix", path: join(dirname(folder), "tsgi.sock") };
+  const name = basename(folder).replace(/[^\w.-]/g, "-");
+  return { kind: "unix", path: join(dirname(folder), `tsgi-${name}.sock`) };
 }

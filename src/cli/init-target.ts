@@ -9,6 +9,7 @@ export interface InitFlags {
   readonly transport: string;
   readonly node?: string;
   readonly remove?: boolean;
+  readonly probe?: boolean;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
   readonly uploadKit?: string;

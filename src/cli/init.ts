@@ -18,6 +18,7 @@ import { settings } from "../config/settings.ts";
 import { ConfigError } from "../errors.ts";
 import { programsDir } from "../server/httpd/programs.ts";
 import { carryOut } from "./init-consent.ts";
+import { putProbe, takeProbes } from "./init-probe.ts";
 import type { Described } from "./init-report.ts";
 import { defaultListen, listChanges, print, report } from "./init-report.ts";
 import type { InitFlags } from "./init-target.ts";
@@ -96,27 +97,31 @@ async function init(folder: string, command: Command): Promise<number> {
   return 0;
 }
 
+/** What there is of a left probe goes, too; with --probe nothing else. */
 async function remove(folder: string, flags: InitFlags): Promise<number> {
-  const plan = planRemove(layoutOf(folder));
-  if (plan.changes.length === 0) {
-    print(`tsgi: there is nothing of tsgi init in ${folder}`);
-    return 0;
-  }
-  const ended = await carryOut(plan, flags);
+  const plan = flags.probe === true ? undefined : planRemove(layoutOf(folder));
+  const changes = plan?.changes ?? [];
+  const ended = plan === undefined || changes.length === 0 ? undefined : await carryOut(plan, flags);
   if (ended !== undefined) return ended;
-  print(`tsgi: ${folder} is as it was before tsgi init`, ...listChanges(plan.changes));
+  const probes = flags.dryRun === true ? [] : takeProbes(folder);
+  if (changes.length === 0 && probes.length === 0) print(`tsgi: there is nothing of tsgi init in ${folder}`);
+  else if (plan === undefined) print(`tsgi: ${folder} has no probe any more`, ...probes);
+  else print(`tsgi: ${folder} is as it was before tsgi init`, ...listChanges(changes), ...probes);
   return 0;
 }
 
 async function run(dir: string | undefined, command: Command): Promise<number> {
   const flags = command.opts<InitFlags>();
   if (flags.uploadKit !== undefined) {
+    if (flags.probe === true) throw new ConfigError(["--probe: an upload kit has none; give either"]);
     const { uploadKit } = await import("./init-kit.ts");
     return await uploadKit(flags.uploadKit, dir, flags, await readSettings(command, names));
   }
   const folder = servedFolder(resolve(dir ?? "."));
   if (flags.remove === true) return await remove(folder, flags);
-  return await init(folder, command);
+  const ended = flags.probe === true && flags.app === undefined ? 0 : await init(folder, command);
+  if (flags.probe === true && ended === 0) putProbe(folder, flags);
+  return ended;
 }
 
 export function configure(command: Command): void {
@@ -127,6 +132,10 @@ export function configure(command: Command): void {
     .option("--node <file>", "the Node.js that is to run it, on the host; else this one")
     .option("--upload-kit <file.zip>", "write an archive of files to upload, for a host without a shell")
     .option("--remove", "take out what init put in")
+    .option(
+      "--probe",
+      "put a program into the folder that tsgi doctor asks what reaches it; without --app nothing else",
+    )
     .option("--dry-run", "show what would change, and change nothing")
     .option("--yes", "change an existing .htaccess without asking");
   addSettings(command, names)

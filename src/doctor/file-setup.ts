@@ -16,6 +16,8 @@ export interface FileSetup {
   /** Commands of FcgidWrapper for this file. */
   readonly wrapper: Said<string> | undefined;
   readonly isGenericBackend: boolean;
+  /** AcceptPathInfo in lower case. */
+  readonly pathInfo: Said<string> | undefined;
   /** The directives of the last layer with rules of mod_rewrite, which replace those above. */
   readonly rewrite: readonly ReadDirective[];
 }
@@ -30,6 +32,7 @@ interface State {
   hasAuthorization: boolean;
   wrappers: Said<{ command: string; extension: string }>[];
   isGenericBackend: boolean;
+  pathInfo: Said<string> | undefined;
 }
 
 function nextOptions({ value }: Said<Set<string>>, by: ReadDirective): Said<Set<string>> {
@@ -89,6 +92,9 @@ function apply(state: State, by: ReadDirective): void {
       break;
     case "proxyfcgibackendtype":
       state.isGenericBackend = said === "generic";
+      break;
+    case "acceptpathinfo":
+      state.pathInfo = { value: said, by };
       break;
     default:
       if (passesAuthorization(by)) state.hasAuthorization = true;
@@ -156,6 +162,7 @@ export function fileSetup({ layers, place }: FolderSetup, name: string): FileSet
     hasAuthorization: false,
     wrappers: [],
     isGenericBackend: false,
+    pathInfo: undefined,
   };
   if (place?.isScriptAlias === true) state.options.value.add("execcgi");
   for (const { directives } of layers) {
@@ -184,6 +191,7 @@ export function fileSetup({ layers, place }: FolderSetup, name: string): FileSet
     hasAuthorization: state.hasAuthorization,
     wrapper: wrapper === undefined ? undefined : { value: wrapper.value.command, by: wrapper.by },
     isGenericBackend: state.isGenericBackend,
+    pathInfo: state.pathInfo,
     rewrite: rewriteDirectives(layers),
   };
 }

@@ -1,7 +1,8 @@
 // Whether Apache runs the folder's programs: handler, ExecCGI, modules, who may visit, and what the rules of mod_rewrite do.
 
-import { basename, join } from "node:path";
-import { textOf } from "./access.ts";
+import { basename, isAbsolute, join } from "node:path";
+import { shellWord } from "../apache/htaccess.ts";
+import { canSee, statusOf, textOf } from "./access.ts";
 import type { ReadDirective } from "./directive-text.ts";
 import type { Finding } from "./finding.ts";
 import { fileSetup } from "./file-setup.ts";
@@ -96,6 +97,16 @@ function handled({ file, setup, kind }: ProgramFile, subject: Subject): Finding[
       remedy: "Options +ExecCGI",
     });
   }
+  const { pathInfo } = setup;
+  if (pathInfo?.value === "off") {
+    found.push({
+      code: "TSGI3541",
+      severity: "error",
+      place: placeOf(pathInfo.by, file),
+      message: "AcceptPathInfo Off: Apache answers 404 for every URL of the application but its first",
+      remedy: "take the line out",
+    });
+  }
   const isMissing =
     kind === "fcgid"
       ? hasModule(subject, "fcgid") === false
@@ -131,10 +142,25 @@ function hostFindings(subject: Subject): Finding[] {
   ];
 }
 
-function visitFindings({ programs, own, folder }: Subject): Finding[] {
+/** A list of passwords that is not there lets nobody in. */
+function passwordFindings({ setup }: Subject): Finding[] {
+  const lists = setup.layers.flatMap(({ directives }) =>
+    directives.filter(({ name }) => /^auth(?:user|group)file$/i.test(name)),
+  );
+  return lists.flatMap((one): Finding[] => {
+    const [file = ""] = one.args;
+    if (!isAbsolute(file) || statusOf(file) !== undefined || !canSee(file)) return [];
+    const message = `${one.name} names ${file}, which is not there: nobody gets in`;
+    const remedy = `put the list there (htpasswd -c ${shellWord(file)} NAME)`;
+    return [{ code: "TSGI3547", severity: "error", place: placeOf(one, file), message, remedy }];
+  });
+}
+
+function visitFindings(subject: Subject): Finding[] {
+  const { programs, own, folder } = subject;
   const [first] = programs;
   const { isDenied } = first?.setup ?? own;
-  if (!isDenied.value) return [];
+  if (!isDenied.value) return passwordFindings(subject);
   const message = `visitors are denied: ${isDenied.by?.args.join(" ") ?? ""}`;
   return [
     {
@@ -149,22 +175,39 @@ function visitFindings({ programs, own, folder }: Subject): Finding[] {
 
 const sampleName = "tsgi-doctor-page";
 
+/** Whether the rules stand in an .htaccess above: they count from there, and are looked at there. */
+function areOfFolderAbove({ own, folder, setup }: Subject): boolean {
+  const file = own.rewrite.at(-1)?.file;
+  const isHtaccess = file !== undefined && basename(file) === ".htaccess";
+  return isHtaccess && file !== join(setup.place?.path ?? folder, ".htaccess");
+}
+
+function isOn({ args }: ReadDirective): boolean {
+  return args[0]?.toLowerCase() === "on";
+}
+
+/** Rules that nobody, or the last word on it, switches on; undefined: they are on. */
+function engineFindings({ own, folder }: Subject): Finding[] | undefined {
+  const engines = own.rewrite.filter(({ name }) => name.toLowerCase() === "rewriteengine");
+  const engine = engines.at(-1);
+  if (engine !== undefined && isOn(engine)) return undefined;
+  const rule = own.rewrite.find(({ name }) => name.toLowerCase() === "rewriterule");
+  const wasOn = engines.findLast(isOn);
+  if (rule === undefined || (engine !== undefined && wasOn === undefined)) return [];
+  const finding = { code: "TSGI3541", place: placeOf(engine ?? rule, folder) };
+  if (wasOn !== undefined) {
+    const message = `this turns off all rules of the file, which line ${wasOn.line} turns on: the last one counts`;
+    return [{ ...finding, severity: "error", message, remedy: "take this line out" }];
+  }
+  const message = "the rule does nothing: there is no RewriteEngine On";
+  return [{ ...finding, severity: "warning", message, remedy: "RewriteEngine On" }];
+}
+
 function ruleFindings(subject: Subject): Finding[] {
   const { own, folder, setup } = subject;
-  const engine = own.rewrite.find(({ name }) => name.toLowerCase() === "rewriteengine");
-  if (engine?.args[0]?.toLowerCase() !== "on") {
-    const rule = own.rewrite.find(({ name }) => name.toLowerCase() === "rewriterule");
-    if (rule === undefined || engine !== undefined) return [];
-    return [
-      {
-        code: "TSGI3541",
-        severity: "warning",
-        place: placeOf(rule, folder),
-        message: "the rule does nothing: there is no RewriteEngine On",
-        remedy: "RewriteEngine On",
-      },
-    ];
-  }
+  if (areOfFolderAbove(subject)) return [];
+  const engine = engineFindings(subject);
+  if (engine !== undefined) return engine;
   const base = own.rewrite.findLast(({ name }) => name.toLowerCase() === "rewritebase");
   if (base !== undefined && setup.place !== undefined && base.args[0]?.replace(/\/+$/, "") !== setup.place.urlPath) {
     const url = `${setup.place.urlPath}/`;
@@ -198,7 +241,10 @@ function targetName({ args }: ReadDirective): string {
   return /^[\w.-]+/.exec(args[1] ?? "")?.[0] ?? "";
 }
 
-function outcomeFindings({ folder, own, names }: Subject, outcome: ReturnType<typeof followRules>): Finding[] {
+function outcomeFindings(
+  { folder, own, names, programs }: Subject,
+  outcome: ReturnType<typeof followRules>,
+): Finding[] {
   const leadsNowhere = (rule: ReadDirective | undefined, name: string): Finding[] => [
     {
       code: "TSGI3541",
@@ -208,6 +254,11 @@ function outcomeFindings({ folder, own, names }: Subject, outcome: ReturnType<ty
       remedy: "mend the name in the rule, or put the file there",
     },
   ];
+  if (outcome.kind === "forbidden" && programs.some(({ kind }) => kind !== undefined)) {
+    const message = "the rule forbids every page, before a program is asked: Apache answers 403 or 410";
+    const remedy = "take it out, or give it a condition";
+    return [{ code: "TSGI3547", severity: "error", place: placeOf(outcome.rule, folder), message, remedy }];
+  }
   if (outcome.kind === "loop") {
     const name = targetName(outcome.rule);
     if (name !== "" && !names.includes(name)) return leadsNowhere(outcome.rule, name);

@@ -3,9 +3,12 @@
 
 import { shellWord } from "../apache/htaccess.ts";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { ConfigError, messageOf } from "../errors.ts";
+import { readEntryArguments } from "../server/entry-args.ts";
 import { programsDir } from "../server/httpd/programs.ts";
 import { bits, canSee, modeText, obstacleTo, realPathOf, statusOf, textOf } from "./access.ts";
 import type { Finding } from "./finding.ts";
+import { oneLine } from "./finding.ts";
 import {
   interpreterFindings,
   lineFindings,
@@ -118,7 +121,48 @@ function wrapperLineFindings(program: string, wrapper: Wrapper): Finding[] {
   return found;
 }
 
+/** A program without which a wrapper gives up. */
+function requiredFindings(file: string, place: string, subject: Subject): Finding[] {
+  return statusOf(file) === undefined ? [missingFinding(place, file)] : runnableFindings(file, place, subject);
+}
+
+/** What tsgi-cgi and tsgi-fcgid would not take: they say so in Apache's log only, and answer with 500. */
+function argumentFindings(words: readonly string[], place: string, { setup }: Subject): Finding[] {
+  const environment = setup.layers.flatMap(({ directives }) => directives);
+  const adapter = environment.findLast(({ name, args }) => /^setenv$/i.test(name) && args[0] === "TSGI_ADAPTER");
+  const refused = (said: readonly string[], by: string, variable?: string): Finding[] => {
+    try {
+      readEntryArguments(said, { entry: "", adapter: variable });
+      return [];
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      const message = oneLine(messageOf(error));
+      return [{ code: error.code, severity: "error", place: by, message, remedy: "mend the word, or take it out" }];
+    }
+  };
+  const isAdapterNamed = words.some((word) => word.startsWith("--adapter="));
+  const ofEnvironment =
+    adapter === undefined || isAdapterNamed ? [] : refused([], `${adapter.file}:${adapter.line}`, adapter.args[1]);
+  return [...refused(words, place), ...ofEnvironment];
+}
+
+/** A gateway that speaks otherwise than the handler that starts it. */
+function protocolFindings(gateway: string, { program, place }: Started, { programs }: Subject): Finding[] {
+  const kinds = programs.flatMap(({ file, wrapper, kind }) =>
+    file === program || wrapper?.split(" ")[0] === program ? [kind] : [],
+  );
+  const [kind] = kinds;
+  const speaks = basename(gateway) === "tsgi-fcgid" ? "fcgid" : "cgi";
+  if (kind === undefined || !kinds.every((one) => one === kind) || kind === speaks) return [];
+  const right = kind === "fcgid" ? "tsgi-fcgid" : "tsgi-cgi";
+  const handler = kind === "fcgid" ? "fcgid-script" : "cgi-script";
+  const message = `its handler is ${handler}, and it runs ${basename(gateway)}: they do not understand each other, and Apache answers 500`;
+  return [{ code: "TSGI3537", severity: "error", place, message, remedy: `run ${right}, or use ${speaks}-script` }];
+}
+
 interface Started {
+  /** The file of the folder. */
+  readonly program: string;
   readonly command: readonly string[];
   /** undefined: not known. */
   readonly path: string | undefined;
@@ -187,6 +231,8 @@ async function commandFindings(started: Started, subject: Subject): Promise<Chec
   const findings = [
     ...(await node()),
     ...packageFindings(file, place, subject),
+    ...protocolFindings(file, started, subject),
+    ...argumentFindings(words, place, subject),
     ...(application === undefined ? [] : applicationFindings(application, started, subject)),
   ];
   const cacheDir = words.find((word) => word.startsWith("--cache-dir="))?.slice("--cache-dir=".length);
@@ -227,7 +273,7 @@ async function started(program: string, text: string, subject: Subject): Promise
     // The gateway's own first line runs it: what counts is the node that it finds.
     const command = [first.interpreter, ...first.argument.split(/\s+/).filter(Boolean), program];
     return await commandFindings(
-      { command, path: subject.path, place: `${program}:1`, folder: dirname(program) },
+      { program, command, path: subject.path, place: `${program}:1`, folder: dirname(program) },
       subject,
     );
   }
@@ -240,9 +286,14 @@ async function started(program: string, text: string, subject: Subject): Promise
   const folder = wrapper.folder !== undefined && isAbsolute(wrapper.folder) ? wrapper.folder : dirname(program);
   const place = `${program}:${wrapper.commandLine}`;
   const lines = wrapperLineFindings(program, wrapper);
+  const { required } = wrapper;
+  if (required !== undefined) lines.push(...requiredFindings(required.file, `${program}:${required.line}`, subject));
   // Every word would be wrong because of the CR.
   if (wrapper.carriageReturnLine !== undefined) return { findings: lines, application: undefined, cacheDir: undefined };
-  const ran = await commandFindings({ command: wrapper.command, path: folders?.join(":"), place, folder }, subject);
+  const ran = await commandFindings(
+    { program, command: wrapper.command, path: folders?.join(":"), place, folder },
+    subject,
+  );
   const cacheDir = ran.cacheDir ?? wrapper.variables["TSGI_CACHE_DIR"];
   return { ...ran, cacheDir, findings: [...lines, ...ran.findings] };
 }

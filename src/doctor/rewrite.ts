@@ -10,8 +10,8 @@ import { expression } from "./setup.ts";
 export type Outcome =
   /** `path` is what is left below the folder, `file` what it leads to, if that is there. */
   | { readonly kind: "stays" | "rewritten"; readonly path: string; readonly file: string | undefined }
-  | { readonly kind: "forbidden" | "elsewhere" | "unknown" }
-  | { readonly kind: "loop"; readonly rule: ReadDirective };
+  | { readonly kind: "elsewhere" | "unknown" }
+  | { readonly kind: "forbidden" | "loop"; readonly rule: ReadDirective };
 
 interface Rule {
   readonly directive: ReadDirective;
@@ -157,7 +157,7 @@ function applied(rule: Rule, now: Visit): { readonly path: string } | Outcome | 
   if ((match !== null) === rule.isNegated) return undefined;
   const before = judged(rule, match ?? [], now);
   if (before === undefined) return undefined;
-  if (has(rule, "F", "FORBIDDEN", "G", "GONE")) return { kind: "forbidden" };
+  if (has(rule, "F", "FORBIDDEN", "G", "GONE")) return { kind: "forbidden", rule: rule.directive };
   // A redirect comes back as another visit, for which its conditions do not hold.
   if (has(rule, "R", "REDIRECT") || /^\w+:\/\//.test(rule.target)) return undefined;
   if (has(rule, "P") || rule.target.startsWith("unix:")) return { kind: "elsewhere" };

@@ -94,7 +94,7 @@ const leastBody = 1024 * 1024;
 function bodyFindings({ setup }: Subject): Finding[] {
   const said = setup.layers.flatMap(({ directives }) => named(directives, "LimitRequestBody")).at(-1);
   const most = Number(said?.args[0] ?? 0);
-  if (said === undefined || most === 0 || most >= leastBody) return [];
+  if (said === undefined || most === 0 || Number.isNaN(most) || most >= leastBody) return [];
   const message = `an upload of more than ${most} bytes is answered with 413: LimitRequestBody`;
   const place = `${said.file}:${said.line}`;
   return [{ code: "TSGI3544", severity: "warning", place, message, remedy: "LimitRequestBody 104857600" }];

@@ -16,6 +16,8 @@ export interface Wrapper {
   /** The number of the first line that ends in CR LF. */
   readonly carriageReturnLine: number | undefined;
   readonly commandLine: number;
+  /** The first program that it tests for, as `[ -x FILE ] || exit` does, and that line's number. */
+  readonly required: { readonly file: string; readonly line: number } | undefined;
 }
 
 /** The words of a simple shell command; variables that are known are filled in. */
@@ -55,6 +57,17 @@ function isPrinting([first]: readonly string[], line: string): boolean {
   return (first === "echo" || first === "printf") && !/>&?\s*(?:2|\/dev\/)/.test(line);
 }
 
+/** The program in `[ -x FILE ] || exit` and the like. */
+function requiredProgram(
+  [first, option, file]: readonly string[],
+  line: number,
+  lines: readonly string[],
+): Wrapper["required"] {
+  const isTest = (first === "[" || first === "test") && option === "-x";
+  if (!isTest || file?.startsWith("/") !== true) return undefined;
+  return /\|\|.*\bexit\b/.test(lines[line - 1] ?? "") ? { file, line } : undefined;
+}
+
 function isCommand(first: string): boolean {
   return first === "exec" || first.startsWith("/") || first === "node" || first.startsWith("tsgi");
 }
@@ -81,6 +94,7 @@ export function readWrapper(text: string): Wrapper {
     path: pathOf("$PATH"),
     folder: undefined as string | undefined,
     printingLine: undefined as number | undefined,
+    required: undefined as Wrapper["required"],
   };
   const withoutAssignments = (words: readonly string[]): readonly string[] => {
     const [, name, value = ""] = assignment.exec(words[0] ?? "") ?? [];
@@ -97,6 +111,7 @@ export function readWrapper(text: string): Wrapper {
     const [first = "", second] = words;
     if (first === "." || first === "source" || first === "eval") found.path = undefined;
     if (first === "cd") found.folder = second;
+    found.required ??= requiredProgram(words, statement.line, lines);
     if (isPrinting(words, statement.text)) found.printingLine ??= statement.line;
     if (!isCommand(first)) continue;
     const command = first === "exec" ? words.slice(1) : words;

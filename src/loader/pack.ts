@@ -71,7 +71,9 @@ export function readPack(
     const pack = JSON.parse(readFileSync(join(folder, indexName(entry.bundle)), "utf8")) as Pack;
     if (pack.format !== formatNumber || pack.node !== thisNode || pack.bundle !== entry.bundle) return undefined;
     if (pack.tools !== toolsOf(entry) || !pack.watch.every(isUnchanged)) return undefined;
-    return { pack, text: pack.text === undefined ? undefined : readFileSync(join(folder, pack.text), "latin1") };
+    if (pack.text === undefined) return { pack, text: undefined };
+    const text = readFileSync(join(folder, pack.text), "latin1");
+    return text.length === (pack.spans.at(-1)?.[1] ?? 0) + textEnd.length ? { pack, text } : undefined;
   } catch {
     return undefined; // missing, half a file after a crash, or replaced just now by another process
   }
@@ -116,11 +118,15 @@ function joined(modules: readonly PackedModule[]): Pick<Pack, "lines" | "spans">
     lines.push(line);
     const start = code.length + wrapperStart.length;
     spans.push([start, start + module.code.length]);
-    code += `${wrapperStart}${module.code}\n},\n`;
+    code += `${wrapperStart}${module.code}${moduleEnd}`;
     line += 2 + (module.code.match(/\r\n|[\n\r\u2028\u2029]/g)?.length ?? 0);
   }
   return { code: `${code}]`, lines, spans };
 }
+
+const moduleEnd = "\n},\n";
+/** What follows the code of the last module. */
+const textEnd = `${moduleEnd}]`;
 
 /** What stands before a module's first line; Node gives a module the same five names. */
 export const wrapperStart = "function (exports, require, module, __filename, __dirname) {";

@@ -143,9 +143,9 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   if (!withBody) started.input.end();
   await sink.finished;
   await within(stdinRead, afterResponseMs);
+  sink.close(); // a visitor does not wait for work after the response
   await background.idle(afterResponseMs);
   process.off("exit", exited);
-  sink.close();
   return sink.isBroken ? 1 : 0;
 }
 

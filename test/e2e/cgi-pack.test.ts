@@ -1,7 +1,8 @@
 // The pack that a CGI process starts from: by hand, without Apache, one process for each request. Whatever a pack holds, the
 // answers are those of the first process, which has none; what changes is seen by the next process.
 import { execFile } from "node:child_process";
-import { chmodSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Workspace } from "../harness/workspace.ts";
 
@@ -16,7 +17,12 @@ interface Answer {
 /** The cache folder of an application, which belongs to whoever runs the test. */
 const cacheOf = (name: string): string => workspace.path("tmp", `${name}-cache`);
 
-async function ask(name: string, environment: Record<string, string> = {}): Promise<Answer> {
+/** `meanwhile` is given a promise that settles when the response has ended. */
+async function ask(
+  name: string,
+  environment: Record<string, string> = {},
+  meanwhile: (ended: Promise<unknown>) => Promise<void> = async () => {},
+): Promise<Answer> {
   const args = [`--cache-dir=${cacheOf(name)}`, workspace.path(name, "app.ts")];
   const env = {
     PATH: process.env["PATH"],
@@ -30,11 +36,12 @@ async function ask(name: string, environment: Record<string, string> = {}): Prom
     QUERY_STRING: "",
     ...environment,
   };
-  return await new Promise((resolve) => {
-    execFile(workspace.bin("tsgi-cgi"), args, { env, timeout: 30_000 }, (error, stdout, stderr) => {
+  return await new Promise<Answer>((resolve, reject) => {
+    const child = execFile(workspace.bin("tsgi-cgi"), args, { env, timeout: 30_000 }, (error, stdout, stderr) => {
       const body = stdout.slice(stdout.indexOf("\r\n\r\n") + 4);
       resolve({ code: error === null ? 0 : 1, body, stderr });
     });
+    meanwhile(once(child.stdout ?? child, "end")).catch(reject);
   });
 }
 
@@ -177,6 +184,28 @@ export const application = (_: unknown, startResponse: Function) => {
   for (let count = 0; count < 4; count += 1) expect(await ask("strange")).toMatchObject({ code: 0, body: "fine" });
 });
 
+test.concurrent("the response ends before tsgi.wait_until's work", async () => {
+  const gate = workspace.path("gate");
+  await workspace.write(
+    "late-work/app.ts",
+    `import { existsSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+export const application = (environ: Record<string, Function>, startResponse: Function) => {
+  ${respond}
+  environ["tsgi.wait_until"]((async () => {
+    while (!existsSync(${JSON.stringify(gate)})) await wait(20);
+    console.error("the work has ended");
+  })());
+  return "ends";
+};`,
+  );
+  const asked = ask("late-work", {}, async (ended) => {
+    await ended;
+    await workspace.write("gate", "");
+  });
+  expect(await asked).toMatchObject({ code: 0, body: "ends", stderr: expect.stringContaining("the work has ended") });
+});
+
 test.concurrent("many first processes at once, and a cache that is broken or belongs to others, answer rightly", async () => {
   await install("many", {
     "app.ts": `export const application = (_: unknown, startResponse: Function) => {
@@ -195,6 +224,11 @@ test.concurrent("many first processes at once, and a cache that is broken or bel
     await workspace.write(`tmp/many-cache/${file}`, "broken", 0o600);
     expect(await ask("many")).toMatchObject({ code: 0, body: "right" });
   }
+  // Half of a pack is made anew, not taken for an application that fails in one.
+  await settle("many");
+  const pack = readdirSync(cacheOf("many")).find((file) => file.endsWith(".pack")) ?? "";
+  truncateSync(`${cacheOf("many")}/${pack}`, 100);
+  await settle("many");
   chmodSync(cacheOf("many"), 0o755);
   const refused = await ask("many");
   expect(refused.body).not.toBe("right"); // as before: a cache that others can write to is no cache

@@ -45,7 +45,7 @@ beforeAll(async () => {
     "www/broken/.htaccess",
     "Options +ExecCGI\nAddHandler cgi-script .cgi\nDirectoryIndex app.cgi\n",
   );
-  for (const name of ["probed", "asked", "plain", "static"])
+  for (const name of ["probed", "asked", "plain", "static", "init"])
     await workspace.write(`www/${name}/index.html`, "<p>hello");
   await workspace.write("www/probed/.htaccess", "CGIPassAuth On\n");
   apache = await workspace.apache({
@@ -195,6 +195,37 @@ describe("with the probe", () => {
     expect(removeProbe(folder("probed"))).toEqual([probe.name]);
     expect(existsSync(workspace.path("kept/file.txt"))).toBe(true);
   });
+
+  test("one that init installs is asked with the line that it prints, and removed", async () => {
+    const tsgi = async (...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> => {
+      const program = workspace.program("tsgi", [process.execPath, workspace.bin("tsgi"), ...args], { asRoot: true });
+      const { code } = await program.ended;
+      return { code, stdout: program.stdout, stderr: program.stderr };
+    };
+    const before = readdirSync(folder("init"));
+    expect(await tsgi("init", folder("init"), "--probe", "--dry-run")).toMatchObject({ code: 0, stderr: "" });
+    expect(readdirSync(folder("init"))).toEqual(before);
+    const installed = await tsgi("init", folder("init"), "--probe");
+    expect(installed).toMatchObject({ code: 0, stderr: "" });
+    // The folder lies below "www", which hosts serve as the root of a site.
+    const [, path = "", token = ""] =
+      /^ +tsgi doctor https:\/\/your\.site(\/init\/tsgi-probe-\S+\/) --probe-token (\S+)$/m.exec(installed.stdout) ??
+      [];
+    const asked = await tsgi("doctor", `${apache.url}${path}`, "--probe-token", token, "--verbose");
+    expect(asked.stdout).toMatch(/TSGI3577 .*\(cgi\): programs run as .* with Node v2/);
+    expect(left("init")).toHaveLength(1);
+    expect((await tsgi("init", folder("init"), "--remove", "--dry-run")).code).toBe(0);
+    expect(left("init")).toHaveLength(1);
+    expect(await tsgi("init", folder("init"), "--remove")).toMatchObject({
+      code: 0,
+      stderr: "",
+      stdout: expect.stringContaining(path.slice("/init/".length, -1)),
+    });
+    expect(readdirSync(folder("init"))).toEqual(before);
+    expect(await tsgi("init", folder("init"), "--probe", "--upload-kit", workspace.path("kit.zip"))).toMatchObject({
+      code: 2,
+    });
+  }, 60_000);
 
   test("SIGINT removes it too", async () => {
     const doctor = workspace.program(

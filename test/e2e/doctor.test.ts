@@ -174,6 +174,45 @@ const rows: Row[] = [
     says: /ap\.ts is not there/,
   },
   {
+    name: "a wrapper that misses the node it names",
+    break: edit("app.cgi", (text) =>
+      text.replace("\n", '\nNODE=/opt/gone/bin/node\n[ -x "$NODE" ] || { echo "no $NODE" >&2; exit 127; }\n'),
+    ),
+    code: "TSGI3507",
+    says: /app\.cgi:3: \/opt\/gone\/bin\/node is not there/,
+    status: 500,
+  },
+  {
+    name: "the program of mod_fcgid for CGI",
+    break: edit("app.cgi", (text) => text.replace("tsgi-cgi", "tsgi-fcgid")),
+    code: "TSGI3537",
+    says: /app\.cgi:2: its handler is cgi-script, and it runs tsgi-fcgid/,
+    status: 500,
+  },
+  {
+    name: "the program of CGI for mod_fcgid",
+    kind: "fcgid",
+    break: edit("app.fcgi", (text) => text.replace("tsgi-fcgid", "tsgi-cgi")),
+    code: "TSGI3537",
+    says: /app\.fcgi:2: its handler is fcgid-script, and it runs tsgi-cgi/,
+    path: "",
+    status: 500,
+  },
+  {
+    name: "an option that tsgi-cgi does not know",
+    break: edit("app.cgi", (text) => text.replace(/(tsgi-cgi'?)/, "$1 --mountpoint=/x")),
+    code: "TSGI3101",
+    says: /app\.cgi:\d+: unknown option "--mountpoint=\/x"/,
+    status: 500,
+  },
+  {
+    name: "an adapter that there is not",
+    break: append(".htaccess", "SetEnv TSGI_ADAPTER expres\n"),
+    code: "TSGI3101",
+    says: /\.htaccess:\d+: unknown adapter "expres"/,
+    status: 500,
+  },
+  {
     name: "a program that is not there",
     break: (folder) => rename(join(folder, "app.cgi"), join(folder, "application.bin")),
     code: "TSGI3541",
@@ -330,6 +369,33 @@ const rows: Row[] = [
     code: "TSGI3540",
     says: /\.htaccess:\d+.*AH00124/,
     status: 500,
+  },
+  {
+    name: "rules that are turned off again",
+    break: append(".htaccess", "RewriteEngine Off\n"),
+    code: "TSGI3541",
+    says: /\.htaccess:\d+: this turns off all rules/,
+    status: 404,
+  },
+  {
+    name: "a rule that forbids everything",
+    break: edit(".htaccess", (text) => text.replace("RewriteCond", "RewriteRule ^ - [F]\nRewriteCond")),
+    code: "TSGI3547",
+    says: /\.htaccess:\d+: the rule forbids every page/,
+    status: 403,
+  },
+  {
+    name: "passwords that are not there",
+    break: append(".htaccess", "AuthUserFile /nonexistent/.htpasswd\n"),
+    code: "TSGI3547",
+    says: /\.htaccess:\d+: AuthUserFile names \/nonexistent\/\.htpasswd, which is not there/,
+  },
+  {
+    name: "no path after the program's name",
+    break: append(".htaccess", "AcceptPathInfo Off\n"),
+    code: "TSGI3541",
+    says: /\.htaccess:\d+: AcceptPathInfo Off/,
+    status: 404,
   },
   {
     name: "rules without an option for links",
@@ -657,6 +723,12 @@ afterAll(async () => {
 test.each(["cgi", "fcgid", "proxy"] as const)("nothing is wrong with a folder of %s that works", async (kind) => {
   expect((await apache.request(`/fine-${kind}/`)).body.toString()).toBe("hello");
   expect(await troubles(workspace.path("www", `fine-${kind}`), true)).toEqual([]);
+});
+
+test("nothing is wrong with the empty folder cgi-bin that hosts put into a site", async () => {
+  const inner = workspace.path("www/fine-cgi/cgi-bin");
+  await mkdir(inner);
+  expect(await troubles(inner)).toEqual([]);
 });
 
 describe("a folder that is broken", () => {

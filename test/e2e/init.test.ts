@@ -125,6 +125,7 @@ beforeAll(async () => {
         const classes = existing?.includes("AuthType") === true ? "All" : "FileInfo Options=ExecCGI Indexes";
         return `<Directory "${workspace.path("www", name)}">\n  AllowOverride ${classes}\n</Directory>`;
       })
+      .concat(`<Directory "${workspace.path("www/outer")}">\n  AllowOverride FileInfo Options=ExecCGI\n</Directory>`)
       .join("\n"),
   });
 }, 60_000);
@@ -238,6 +239,24 @@ for (const site of sites) {
     });
   });
 }
+
+test("a folder below that of a daemon has an application of its own", async () => {
+  const outer = await workspace.ownedDir("www/outer");
+  const app = await workspace.write("apps/outer/app.ts", source);
+  await workspace.write("apps/outer/lib/place.ts", 'export const place = "inner";\n');
+  const more = ["--app", app, "--cache-dir", workspace.product.cacheDir];
+  const socket = `unix:${workspace.path("run/outer.sock")}`;
+  await tsgi("init", outer, ...more, "--transport", "proxy", "--mount-point", "/outer", "--listen", socket);
+  for (const transport of ["cgi", "fcgid"]) {
+    const inner = await workspace.ownedDir(`www/outer/${transport}`);
+    expect(await tsgi("init", inner, ...more, "--transport", transport)).toMatchObject({ code: 0, stderr: "" });
+    const reply = await apache.request(`/outer/${transport}/page`);
+    expect(text(reply)).toBe(`200 inner|/outer/${transport}|/page|`);
+    const program = await apache.request(`/outer/${transport}/app.${transport === "cgi" ? "cgi" : "fcgi"}`);
+    expect(text(program)).not.toContain("#!");
+  }
+  await rm(outer, { recursive: true });
+}, 60_000);
 
 test("a folder that may not be written to stays as it is", async () => {
   const folder = workspace.path("closed");

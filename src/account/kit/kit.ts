@@ -89,7 +89,13 @@ export async function makeKit(options: KitOptions): Promise<UploadKit> {
   const app = basename(options.file);
   const sources = { kind: "below", paths: [programFolder, pageName] } as const;
   const body = render(
-    accountFront("cgi", { folder: "/", sources, mountPoint: "", options: optionsToMend(options.htaccess ?? "") }),
+    accountFront("cgi", {
+      folder: "/",
+      sources,
+      mountPoint: "",
+      options: optionsToMend(options.htaccess ?? ""),
+      inheritsMountPoint: false,
+    }),
   );
   const node = options.node ?? usualNode;
   const page = kitPage({

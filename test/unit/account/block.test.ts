@@ -87,6 +87,9 @@ describe("the block comes before the rule that takes every URL", () => {
     ],
     ["its conditions and comments", "RewriteEngine On\n\n", `# Front controller\n${front}`],
     ["a joined line", "RewriteEngine On\n", 'RewriteRule \\\n  "^(.*)$" \\\n  "index.php?q=$1" [QSA,L]\n'],
+    ["names without a dot", "RewriteEngine On\n", "RewriteRule ^([^.]+)$ index.php?/$1 [L]\n"],
+    ["any path, with a slash or none", "RewriteEngine On\n", "RewriteRule ^/?(.*)/?$ /index.php [END]\n"],
+    ["names of letters in either case", "RewriteEngine On\n", "RewriteRule ^([A-Z0-9/-]+)$ index.php?page=$1 [NC,L]\n"],
     ["what is not one of the named files", "", "RewriteRule !\\.(js|css)$ index.php\n"],
   ])("%s", (_name, before, rest) => {
     expect(place(before + rest)).toBe(before);
@@ -98,6 +101,8 @@ describe("the block comes before the rule that takes every URL", () => {
     "RewriteRule .* - [E=HTTP_AUTHORIZATION:%{HTTP:Authorization}]\n",
     "RewriteRule ^ - [F]\n",
     "RewriteRule ^shop/(.*)$ shop.php?$1 [L]\n",
+    "RewriteRule ^([a-z]+)\\.html$ page.php?$1 [L]\n",
+    "RewriteRule ^(?<broken page.php [L]\n",
     "# RewriteRule ^ index.php [L]\n",
     "# BEGIN WordPress\n# END WordPress\n",
   ])("and after %j, which takes none", (text) => {

@@ -117,7 +117,7 @@ describe("a folder without .htaccess", () => {
     expect(files()).toEqual([".htaccess", "app.fcgi"]);
     const proxied = await init("--transport", "proxy", "--yes");
     expect(files()).toEqual([".htaccess"]);
-    expect(proxied.stdout).toContain(`tsgi daemon ${app} --listen unix:${home}/tsgi.sock --mount-point /`);
+    expect(proxied.stdout).toContain(`tsgi daemon ${app} --listen unix:${home}/tsgi-public_html.sock --mount-point /`);
   });
 
   test("with the sources in it is told what is sent, and where others decide that", async () => {
