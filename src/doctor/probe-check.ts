@@ -198,22 +198,26 @@ export async function askProbe(url: URL, probe: KnownProbe, folder?: string): Pr
 
 /** Installs the probe, asks it at `url`, which is the folder's address, and removes it on every path, signals too. */
 export async function probeFindings(folder: string, url: URL): Promise<Finding[]> {
-  const probe = installProbe(folder);
-  // What a killed doctor has left answers to nobody any more.
-  removeProbe(folder, probeLifeMs);
+  let remove = (): void => {};
   const stop = (signal: NodeJS.Signals): void => {
-    probe.remove();
+    remove();
     process.off(signal, stop);
     process.kill(process.pid, signal);
   };
+  const exited = (): void => remove();
   const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  // Before there is anything to remove: a signal must not find a moment in which there is a probe and nobody who listens.
   for (const signal of signals) process.on(signal, stop);
-  process.once("exit", probe.remove);
+  process.once("exit", exited);
   try {
+    const probe = installProbe(folder);
+    ({ remove } = probe);
+    // What a killed doctor has left answers to nobody any more.
+    removeProbe(folder, probeLifeMs);
     return await askProbe(url, probe, folder);
   } finally {
     for (const signal of signals) process.off(signal, stop);
-    process.off("exit", probe.remove);
-    probe.remove();
+    process.off("exit", exited);
+    remove();
   }
 }

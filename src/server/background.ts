@@ -23,6 +23,10 @@ export class Background {
     this.#works.add(watched);
   };
 
+  get isIdle(): boolean {
+    return this.#works.size === 0;
+  }
+
   /** Settles when no work is left, or after `deadlineMs`. True when nothing is left. */
   async idle(deadlineMs: number): Promise<boolean> {
     if (this.#works.size === 0) return true;

@@ -80,6 +80,10 @@ export class CgiOutput implements ResponseSink {
     this.#end();
   }
 
+  get isPipe(): boolean {
+    return fstatSync(this.#fd).isFIFO();
+  }
+
   /** Gives the descriptor back, after the end: Apache learns from it that the response is whole. */
   close(): void {
     if (this.#stream !== undefined) return; // it closes what it has

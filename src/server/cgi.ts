@@ -143,7 +143,9 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   if (!withBody) started.input.end();
   await sink.finished;
   await within(stdinRead, afterResponseMs);
-  sink.close(); // a visitor does not wait for work after the response
+  // A visitor does not wait for work after the response. mod_cgi, which gives us a pipe, sends a small response whose end it
+  // has seen only when stderr has ended too, but one that may go on at once.
+  if (background.isIdle || !sink.isPipe) sink.close();
   await background.idle(afterResponseMs);
   process.off("exit", exited);
   return sink.isBroken ? 1 : 0;
