@@ -80,8 +80,15 @@ export class CgiOutput implements ResponseSink {
     this.#end();
   }
 
+  /** Whether `close` would close a pipe. */
   get isPipe(): boolean {
-    return fstatSync(this.#fd).isFIFO();
+    if (this.#stream !== undefined) return false; // it closes what it has
+    try {
+      return fstatSync(this.#fd).isFIFO();
+    } catch (error) {
+      if (systemCodeOf(error) !== "EBADF") throw error; // the application has closed it
+      return false;
+    }
   }
 
   /** Gives the descriptor back, after the end: Apache learns from it that the response is whole. */
