@@ -71,10 +71,10 @@ async function step(name, command, args = [], deadlineMs = 10 * minute) {
 }
 
 /** One failure on one line, so that the end of a long output still says what failed. */
-function failureLine(file, test, message) {
+function failureLine(file, test, message, outcome = "FAILED") {
   const said = stripVTControlCharacters(message).split("\n    at ", 1)[0].replaceAll(/\s+/gu, " ");
   const words = [relative(root, file), test, said];
-  return `FAILED ${words.filter((word) => word !== "").join(": ")}`.slice(0, 400);
+  return `${outcome} ${words.filter((word) => word !== "").join(": ")}`.slice(0, 400);
 }
 
 /** Counts of vitest's JSON report. A file that could not even be loaded has no failed test, but counts as one. */
@@ -91,8 +91,11 @@ function readResults(file) {
       ...brokenFiles.map(({ name, message }) => failureLine(name, "", message)),
       ...results.testResults.flatMap(({ name, assertionResults }) =>
         assertionResults
-          .filter(({ status }) => status === "failed")
-          .map(({ fullName, failureMessages }) => failureLine(name, fullName, failureMessages.join(" | "))),
+          // A test that passed in its second attempt is said to have done so.
+          .filter(({ status, failureMessages = [] }) => status === "failed" || failureMessages.length > 0)
+          .map(({ status, fullName, failureMessages }) =>
+            failureLine(name, fullName, failureMessages.join(" | "), status === "failed" ? "FAILED" : "passed later"),
+          ),
       ),
     ],
   };

@@ -33,6 +33,8 @@ export default defineConfig({
           name: "e2e",
           globalSetup: ["test/harness/global-setup.ts"],
           include: ["test/e2e/**/*.test.ts"],
+          // Once more where a program of somebody else had a bad moment; vitest shows such a test as "retry x1".
+          retry: 1,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 3,

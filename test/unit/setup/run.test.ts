@@ -72,11 +72,14 @@ test("counts a test file that could not be loaded", async () => {
   };
   const wrong = { status: "failed", fullName: "adds up", failureMessages: ["1 is not 2\n    at somewhere"] };
   const failing = { name: join(folder, "test/b.test.ts"), status: "failed", message: "", assertionResults: [wrong] };
-  await vitest(report(3, 1, [broken, failing]), 1);
+  const second = { status: "passed", fullName: "goes on", failureMessages: ["was busy"] };
+  const retried = { name: join(folder, "test/c.test.ts"), status: "passed", message: "", assertionResults: [second] };
+  await vitest(report(3, 1, [broken, failing, retried]), 1);
   const { lines } = await run();
   expect(lines.at(-1)).toBe("3 passed, 2 failed");
   expect(lines).toContain("FAILED test/a.test.ts: no such module");
   expect(lines).toContain("FAILED test/b.test.ts: adds up: 1 is not 2");
+  expect(lines).toContain("passed later test/c.test.ts: goes on: was busy");
 });
 
 test.each([
