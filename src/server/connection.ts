@@ -116,8 +116,7 @@ export class SocketConnection implements RequestHost, Waiter {
 
   write(frames: readonly Uint8Array[]): boolean {
     const socket = this.#socket;
-    if (socket.destroyed) return false; // and `drained` says why
-    if (this.#isClosing) return true;
+    if (socket.destroyed || this.#isClosing) return !socket.destroyed; // `drained` says why
     const [first] = frames;
     if (frames.length === 1 && first !== undefined) return socket.write(first);
     socket.cork();
