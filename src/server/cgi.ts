@@ -86,20 +86,22 @@ function readStdin({ exchange }: Dispatched, spool: SpoolingFlow, length: string
   });
 }
 
-/** Serves the one request. Gives the exit code when the process may end. */
-export async function runCgi(options: CgiOptions): Promise<number> {
-  const { args, log, variables, isLogApaches, scope, errorPages } = options;
-  const { mountPoint, cacheDir, adapter } = args;
-  const router = createRouter({
-    target: options.target,
+function routerOf({ target, args: { mountPoint, cacheDir, adapter }, log, fastStart }: CgiOptions): Router {
+  return createRouter({
+    target,
     mountPoint,
     cacheDir,
     adapter,
     checkIntervalMs: Infinity,
     mayBeProxied: false,
     log,
-    fastStart: options.fastStart,
+    fastStart,
   });
+}
+
+/** Serves the one request. Gives the exit code when the process may end. */
+export async function runCgi(options: CgiOptions): Promise<number> {
+  const { log, variables, isLogApaches, scope, errorPages } = options;
   const background = new Background(log);
   const withBody = hasBody(variables);
   // A look at process.stdin loads node:stream.
@@ -110,7 +112,7 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   const contentLength = variables["CONTENT_LENGTH"];
   const started = dispatch(
     {
-      router: options.router ?? router,
+      router: options.router ?? routerOf(options),
       log,
       background,
       transport: "cgi",

@@ -5,6 +5,19 @@ import { TsgiError } from "../errors.ts";
 import type { ProcessLog } from "../log.ts";
 import { reopenLog } from "../log.ts";
 import type { Log } from "../spec.ts";
+import { unlimited } from "./admission.ts";
+import type { FastCgiOptions } from "./fastcgi-server.ts";
+
+/** What does not differ between them: Apache decides who comes, how many at once, and for how long. */
+export const behindApache = {
+  paramsTimeoutMs: 10_000,
+  idleTimeoutMs: 0,
+  admission: unlimited,
+  requestTimeoutMs: 0,
+  ignoredActivity: [],
+  isBehindFcgid: true, // mod_cgi and mod_cgid send the whole body before they read, too
+  isAllowed: () => true,
+} as const satisfies Partial<FastCgiOptions>;
 
 /** Handles every signal that may come, and errors that nobody caught. */
 export function handleSignals(log: ProcessLog, stop: (signal: "SIGTERM" | "SIGINT") => void): void {

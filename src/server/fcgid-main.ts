@@ -7,10 +7,9 @@ import { sweepUploads } from "../forms/upload-folder.ts";
 import { createLog, logOptionsOf } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
 import { RequestScope } from "../log/scope.ts";
-import { unlimited } from "./admission.ts";
 import { Background } from "./background.ts";
 import { readEntryArguments, targetOf } from "./entry-args.ts";
-import { handleSignals, reportBroken } from "./entry-process.ts";
+import { behindApache, handleSignals, reportBroken } from "./entry-process.ts";
 import { errorPagesOfEnvironment } from "./error-pages.ts";
 import { FastCgiServer } from "./fastcgi-server.ts";
 import { listen } from "./listen.ts";
@@ -23,7 +22,6 @@ const checkIntervalMs = 1000;
 const maxParamsBytes = 1024 * 1024;
 /** mod_fcgid opens one connection at a time. */
 const maxConnections = 64;
-const paramsTimeoutMs = 10_000;
 /** mod_fcgid sends SIGKILL 8 s after SIGTERM: time for the running request, and for work after it. */
 const closeDeadlineMs = 5000;
 const backgroundDeadlineMs = 2000;
@@ -78,13 +76,7 @@ async function main(): Promise<void> {
     },
     maxParamsBytes,
     maxConnections,
-    paramsTimeoutMs,
-    idleTimeoutMs: 0,
-    admission: unlimited,
-    requestTimeoutMs: 0,
-    ignoredActivity: [],
-    isBehindFcgid: true,
-    isAllowed: () => true,
+    ...behindApache,
   });
   try {
     await listen(server.netServer, { kind: "fd", fd: 0 }, access);

@@ -7,11 +7,10 @@ import { sweepUploads } from "../../forms/upload-folder.ts";
 import { createLog, logOptionsOf } from "../../log.ts";
 import { captureConsole } from "../../log/console.ts";
 import { RequestScope } from "../../log/scope.ts";
-import { unlimited } from "../admission.ts";
 import { Background } from "../background.ts";
 import type { EntryArguments } from "../entry-args.ts";
 import { readEntryArguments, targetOf } from "../entry-args.ts";
-import { handleSignals, reportBroken } from "../entry-process.ts";
+import { behindApache, handleSignals, reportBroken } from "../entry-process.ts";
 import { errorPagesOfEnvironment } from "../error-pages.ts";
 import { FastCgiServer } from "../fastcgi-server.ts";
 import type { Router } from "../route.ts";
@@ -23,7 +22,6 @@ const listeningFd = 3;
 const maxParamsBytes = 4 * 1024 * 1024;
 /** Connections that are served at once; Apache's own limits come first. */
 const maxConnections = 4096;
-const paramsTimeoutMs = 10_000;
 /** Whoever sends a signal wants it to end soon. */
 const signalDeadlineMs = 5000;
 const defaultIdleTimeoutMs = 300_000;
@@ -68,13 +66,7 @@ async function main(): Promise<void> {
     },
     maxParamsBytes,
     maxConnections,
-    paramsTimeoutMs,
-    idleTimeoutMs: 0,
-    admission: unlimited,
-    requestTimeoutMs: 0,
-    ignoredActivity: [],
-    isBehindFcgid: true, // mod_cgi and mod_cgid send the whole body before they read, too
-    isAllowed: () => true,
+    ...behindApache,
   });
   const daemon = new WarmDaemon({
     place,
