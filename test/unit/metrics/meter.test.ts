@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { MeasuredRequest } from "../../../src/metrics/meter.ts";
 import { RequestMeter } from "../../../src/metrics/meter.ts";
+import { begun } from "./measured.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["performance", "Date"] });
@@ -15,23 +16,7 @@ let ids = 0;
 function begin(meter: RequestMeter, target = "/"): MeasuredRequest {
   ids += 1;
   const startedMs = performance.now();
-  const request: MeasuredRequest = {
-    id: `r${ids}`,
-    method: "GET",
-    target,
-    script: "/srv/app.ts",
-    startedMs,
-    calledMs: startedMs,
-    status: 200,
-    failure: undefined,
-    bytesIn: 0,
-    bytesOut: 0,
-    queuedMs: 0,
-    earlier: undefined,
-    later: undefined,
-  };
-  meter.began(request);
-  return request;
+  return begun(meter, { id: `r${ids}`, target, startedMs, calledMs: startedMs });
 }
 
 function served(meter: RequestMeter, ms: number, target = "/"): void {

@@ -3,34 +3,19 @@ import { expect, test } from "vitest";
 import type { MeasuredRequest } from "../../../../src/metrics/meter.ts";
 import { RequestMeter } from "../../../../src/metrics/meter.ts";
 import { SlowLog } from "../../../../src/server/slow/slow-log.ts";
+import { begun } from "../../metrics/measured.ts";
 import { collectLog } from "../collected-log.ts";
 
-function begun(meter: RequestMeter, id: string, agoMs: number): MeasuredRequest {
-  const request: MeasuredRequest = {
-    id,
-    method: "GET",
-    target: `/${id}?page=2`,
-    script: "/srv/app.ts",
-    startedMs: performance.now() - agoMs,
-    calledMs: undefined,
-    status: 200,
-    failure: undefined,
-    bytesIn: 0,
-    bytesOut: 0,
-    queuedMs: 0,
-    earlier: undefined,
-    later: undefined,
-  };
-  meter.began(request);
-  return request;
+function begunAgo(meter: RequestMeter, id: string, agoMs: number): MeasuredRequest {
+  return begun(meter, { id, target: `/${id}?page=2`, startedMs: performance.now() - agoMs, calledMs: undefined });
 }
 
 test("what is fast is not told of, what is slow is: when it is noticed, and when it ends", () => {
   const meter = new RequestMeter();
   const log = collectLog();
   const slow = new SlowLog({ slowMs: 1000, meter, log });
-  const old = begun(meter, "old", 1500);
-  const young = begun(meter, "young", 100);
+  const old = begunAgo(meter, "old", 1500);
+  const young = begunAgo(meter, "young", 100);
   slow.look();
   slow.look();
   expect(log.lines.map(({ fields }) => fields)).toMatchObject([
@@ -51,7 +36,7 @@ test("those that the watchdog took are not told of again, but for their end", ()
   const meter = new RequestMeter();
   const log = collectLog();
   const slow = new SlowLog({ slowMs: 1000, meter, log });
-  const requests = Array.from({ length: 8 }, (_, index) => begun(meter, `r${index}`, 2000 - index));
+  const requests = Array.from({ length: 8 }, (_, index) => begunAgo(meter, `r${index}`, 2000 - index));
   expect(slow.takeBlocked().map(({ request_id }) => request_id)).toEqual(["r0", "r1", "r2", "r3", "r4"]);
   expect(slow.takeBlocked()).toEqual([]);
   slow.look();
