@@ -48,6 +48,54 @@ describe("PairReader", () => {
     );
   });
 
+  it("gives objects without prototype, alike however often their names came", () => {
+    const params = { HTTP_HOST: "localhost", __proto__x: "1", "7": "seven", "wsgi.input": "forged", PATH: "" };
+    const block = encodePairs(params);
+    const first = decode([block]);
+    const bytes = Buffer.concat([block, pair("__proto__", "own"), pair("PATH", "/bin")]);
+    for (let time = 0; time < 10; time += 1) {
+      const [again, more] = [decode([block]), decode([bytes])];
+      expect(Object.getPrototypeOf(again)).toBe(null);
+      expect(Object.entries(again)).toEqual(Object.entries(first));
+      expect(Object.getPrototypeOf(more)).toBe(null);
+      expect(Object.entries(more)).toEqual([...Object.entries({ ...params, PATH: "/bin" }), ["__proto__", "own"]]);
+    }
+    expect(Object.getOwnPropertyDescriptor(first, "HTTP_HOST")).toEqual({
+      value: "localhost",
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  });
+
+  it("takes names that could be code for no more than names", () => {
+    const names = ['"];throw 1;//', "\\", "\u2028", "`${1}`", "a\0b", "constructor", "this"];
+    const bytes = Buffer.concat(names.map((name) => pair(name, "x")));
+    for (let time = 0; time < 10; time += 1) {
+      const expected = names.map((name) => Buffer.from(name, "latin1").toString("latin1"));
+      expect(Object.keys(decode([bytes]))).toEqual(expected);
+    }
+  });
+
+  it("reads more names than it learns, too long ones, and ever new ones", () => {
+    const many = Array.from({ length: 300 }, (_, index) => [`HTTP_NAME_${index}`, String(index)] as const);
+    const long = [
+      ["n".repeat(5000), "long"],
+      ["HTTP_HOST", "after it"],
+    ] as const;
+    for (let time = 0; time < 10; time += 1) {
+      for (const pairs of [many, long, [...many, ...long]]) {
+        const bytes = Buffer.concat(pairs.map(([name, value]) => pair(name, value)));
+        expect(Object.entries(decode(cutAt(bytes, [100, 2000])))).toEqual(pairs);
+      }
+    }
+    for (let time = 0; time < 20_000; time += 1) {
+      const [own, common] = [`HTTP_X_${time}`, ["REQUEST_METHOD", "GET"]] as const;
+      const bytes = Buffer.concat([pair(...common), pair(own, "1"), pair("HTTP_HOST", "h")]);
+      expect(Object.entries(decode([bytes]))).toEqual([common, [own, "1"], ["HTTP_HOST", "h"]]);
+    }
+  });
+
   it("refuses every proper beginning of a pair, wherever it ends", () => {
     for (const bytes of [pair("NAME", "value"), pair("", "v"), pair("n".repeat(128), "v"), pair("n", "v", true)]) {
       for (let length = 1; length < bytes.length; length += 1) {
