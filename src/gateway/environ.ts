@@ -185,7 +185,7 @@ export function createEnviron(variables: Variables, parts: EnvironParts): Enviro
   environ["tsgi.transport"] = parts.transport;
   environ["tsgi.wait_until"] = parts.waitUntil;
   environ["tsgi.script"] = parts.script;
-  Object.defineProperty(environ, lazyParts, { value: parts.lazy, enumerable: true });
+  (environ as Environ & { [lazyParts]: LazyParts })[lazyParts] = parts.lazy;
   Object.defineProperty(environ, "tsgi.signal", lazySignal);
   Object.defineProperty(environ, "tsgi.log", lazyLog);
   return environ;
