@@ -58,8 +58,16 @@ export interface WorkerConfig {
   readonly title: string;
 }
 
+/** What a process has to know of itself. */
+export interface ProcessStart {
+  /** Where node's own report of a heap that was full goes; the worker's user can write there and nobody else. */
+  readonly report: { readonly folder: string; readonly name: string };
+  /** Variables that are to be taken out of its environment. */
+  readonly withheld: readonly string[];
+}
+
 export type ToWorker =
-  | { readonly type: "boot"; readonly config: WorkerConfig }
+  | { readonly type: "boot"; readonly config: WorkerConfig; readonly start: ProcessStart }
   /** With the listening socket: accept from now on; in the place of an earlier one. */
   | { readonly type: "serve" }
   /** With a socket: a connection that another process accepted. `bytes` were read from it and not looked at. */

@@ -9,6 +9,7 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import type { LogLevel, ProcessLog } from "../log.ts";
 import { createLog, servingBase } from "../log.ts";
 import { lookAtMainThread } from "./blocked-thread.ts";
+import { watchdogProgram } from "./program-files.ts";
 import type { StuckReport } from "./stuck.ts";
 import { stuckFd } from "./stuck.ts";
 
@@ -46,7 +47,7 @@ export function startWatchdog(options: WatchdogOptions): () => void {
   const shared = new SharedArrayBuffer(8);
   const settings = { deadlockTimeoutMs, slowRequestMs, group, logLevel, logFile };
   const data: WatchdogData = { ...settings, shared, parent: process.ppid };
-  const thread = new Worker(new URL(import.meta.url), {
+  const thread = new Worker(watchdogProgram, {
     workerData: data,
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },

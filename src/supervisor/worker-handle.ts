@@ -3,16 +3,15 @@
 // the process tells the same; the exit is reported once, when the process is gone for certain.
 
 import type { ChildProcess, SendHandle } from "node:child_process";
-import { fork } from "node:child_process";
 import { rmSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { messageOf } from "../errors.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
 import { WorkerFigures } from "./collected-figures.ts";
 import type { ExitCause } from "./exit-cause.ts";
 import { exitCause } from "./exit-cause.ts";
+import { takeHeadStart } from "./head-start.ts";
 import type { BootFailure, FromWorker, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
 import { pulseMs, readFromWorker } from "./messages.ts";
 import { oomKills } from "./oom-kills.ts";
@@ -24,6 +23,7 @@ import { waitedMs } from "./relief.ts";
 import type { WorkerStatus } from "./status.ts";
 import type { StuckReport } from "./stuck.ts";
 import { onStuckReport, stuckFd, stuckRequests } from "./stuck.ts";
+import { forkWorker } from "./worker-process.ts";
 
 export interface WorkerOptions {
   readonly id: number;
@@ -45,8 +45,6 @@ export interface WorkerEvents {
   /** The process is gone. */
   ended(worker: WorkerHandle, cause: ExitCause): void;
 }
-
-const program = fileURLToPath(new URL("./worker-main.js", import.meta.url));
 
 const silence: Pulse = {
   type: "pulse",
@@ -94,24 +92,17 @@ export class WorkerHandle {
     this.#options = options;
     const reportName = `worker-${options.id}.json`;
     this.#reportFile = join(options.reportDir, reportName);
-    const flags = [
-      "--report-on-fatalerror",
-      `--report-directory=${options.reportDir}`,
-      `--report-filename=${reportName}`,
-    ];
-    this.#process = fork(program, [], {
-      serialization: "advanced",
-      execArgv: [...flags, ...options.nodeOptions],
-      env: options.environment,
-      stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
-    });
+    const { environment, nodeOptions, config, reportDir } = options;
+    const needs = { environment, nodeOptions, cacheDir: config.cacheDir };
+    const { process, withheld } = takeHeadStart(needs) ?? { process: forkWorker(needs), withheld: [] };
+    this.#process = process;
     const reports = this.#process.stdio[stuckFd];
     if (reports instanceof Readable)
       onStuckReport(reports, (report) => (this.#stuck = { report, atMs: performance.now() }));
     this.#process.on("message", (message: unknown, handle: unknown) => this.#received(message, handle));
     this.#process.on("error", (error) => this.#gone(null, null, messageOf(error)));
     this.#process.on("exit", (code, signal) => this.#gone(code, signal, undefined));
-    this.send({ type: "boot", config: options.config });
+    this.send({ type: "boot", config, start: { report: { folder: reportDir, name: reportName }, withheld } });
   }
 
   get pid(): number {
