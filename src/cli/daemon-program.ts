@@ -10,7 +10,11 @@ export interface DaemonProgram {
 }
 
 /** Runs the command line, and ends the process. The first worker may have `headStart`; `keep` keeps the program's machine code. */
-export async function runDaemon(argv: readonly string[], headStart: HeadStart, keep: () => void): Promise<never> {
+export async function runDaemon(
+  argv: readonly string[],
+  headStart: HeadStart | undefined,
+  keep: () => void,
+): Promise<never> {
   offerHeadStart(headStart);
   onStarted(keep);
   return await main(argv);

@@ -27,15 +27,13 @@ export interface RunningProgram {
 }
 
 /**
- * The cache folder for what this user runs. One that was chosen may be somebody else's, whom the workers are to become: then it
- * is the default one. Undefined where there is none that can be trusted, or it has not been made yet.
+ * The cache folder. Undefined where there is none that can be trusted: one that was chosen may be the folder of whom the workers
+ * are to become, or not be there yet, and then it is for them to make it.
  */
 function findFolder(cacheDir: string | undefined): string | undefined {
   try {
-    const owner = cacheDir === undefined ? undefined : statSync(cacheDir, { throwIfNoEntry: false });
-    if (cacheDir !== undefined && owner === undefined) return undefined;
-    const isOurs = owner?.uid === process.geteuid?.();
-    return findCacheFolder(isOurs ? cacheDir : undefined, currentOwner());
+    const isMissing = cacheDir !== undefined && statSync(cacheDir, { throwIfNoEntry: false }) === undefined;
+    return isMissing ? undefined : findCacheFolder(cacheDir, currentOwner());
   } catch {
     return undefined; // whoever needs the folder says what is wrong with it
   }

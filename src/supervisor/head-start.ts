@@ -22,20 +22,23 @@ export interface TakenHeadStart {
 let offered: HeadStart | undefined;
 
 function end({ process: child }: HeadStart): void {
-  child.removeAllListeners("exit");
   child.kill("SIGKILL");
 }
 
-/** Starts a process with the environment and flags that workers have where no setting says otherwise. */
-export function beginHeadStart(cacheDir: string | undefined): HeadStart {
+/** Starts a process with the environment and flags that workers have where no setting says otherwise; undefined when it cannot. */
+export function beginHeadStart(cacheDir: string | undefined): HeadStart | undefined {
   const options = { environment: plainEnvironment(), nodeOptions: plainFlags, cacheDir };
-  const headStart = { process: forkWorker(options), options };
-  headStart.process.on("error", () => {}); // the fork in its place fails as well, and is told of
-  return headStart;
+  try {
+    const headStart = { process: forkWorker(options), options };
+    headStart.process.on("error", () => {}); // the fork in its place fails as well, and is told of
+    return headStart;
+  } catch {
+    return undefined;
+  }
 }
 
 /** It waits for the first worker that may have it, until this process ends. */
-export function offerHeadStart(headStart: HeadStart): void {
+export function offerHeadStart(headStart: HeadStart | undefined): void {
   offered = headStart;
   process.on("exit", () => {
     if (offered !== undefined) end(offered);
@@ -57,8 +60,8 @@ export function takeHeadStart(shall: ProcessOptions): TakenHeadStart | undefined
   const { process: child, options: has } = headStart;
   const withheld = withheldFrom(has.environment, shall.environment);
   const hasFlags = JSON.stringify(has.nodeOptions) === JSON.stringify(shall.nodeOptions);
-  if (withheld !== undefined && hasFlags && child.connected && child.exitCode === null && child.signalCode === null)
-    return { process: child, withheld };
+  const isAlive = child.pid !== undefined && child.connected && child.exitCode === null && child.signalCode === null;
+  if (isAlive && withheld !== undefined && hasFlags) return { process: child, withheld };
   end(headStart);
   return undefined;
 }

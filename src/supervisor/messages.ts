@@ -67,8 +67,9 @@ export interface ProcessStart {
 }
 
 export type ToWorker =
+  /** With the listening socket, on which it is not to accept yet. */
   | { readonly type: "boot"; readonly config: WorkerConfig; readonly start: ProcessStart }
-  /** With the listening socket: accept from now on; in the place of an earlier one. */
+  /** Accept from now on: on the socket that comes with it, in the place of an earlier one, else on that of "boot". */
   | { readonly type: "serve" }
   /** With a socket: a connection that another process accepted. `bytes` were read from it and not looked at. */
   | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined; readonly waitedMs: number }

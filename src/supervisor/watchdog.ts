@@ -50,6 +50,8 @@ export function startWatchdog(options: WatchdogOptions): () => void {
   const thread = new Worker(watchdogProgram, {
     workerData: data,
     execArgv: [],
+    stdout: true, // nothing is printed there, and to join the streams takes time
+    stderr: true,
     resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
   });
   thread.unref();

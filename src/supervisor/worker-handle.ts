@@ -29,6 +29,8 @@ export interface WorkerOptions {
   readonly id: number;
   readonly generation: number;
   readonly config: WorkerConfig;
+  /** What it will listen on. It goes on belonging to the caller. */
+  readonly listening: SocketHandle | undefined;
   readonly environment: NodeJS.ProcessEnv;
   /** Flags for node. */
   readonly nodeOptions: readonly string[];
@@ -102,7 +104,8 @@ export class WorkerHandle {
     this.#process.on("message", (message: unknown, handle: unknown) => this.#received(message, handle));
     this.#process.on("error", (error) => this.#gone(null, null, messageOf(error)));
     this.#process.on("exit", (code, signal) => this.#gone(code, signal, undefined));
-    this.send({ type: "boot", config, start: { report: { folder: reportDir, name: reportName }, withheld } });
+    const start = { report: { folder: reportDir, name: reportName }, withheld };
+    this.send({ type: "boot", config, start }, options.listening);
   }
 
   get pid(): number {
@@ -188,11 +191,11 @@ export class WorkerHandle {
     return { ...figures, running: stuckRequests(report, Math.round(performance.now() - atMs), figures.running) };
   }
 
-  /** Lets it accept connections. */
+  /** Lets it accept connections. What it has already need not be sent again: one handle after the other waits to be taken. */
   serve(listening: SocketHandle | undefined): void {
     this.state = "serving";
     this.servingSinceMs = performance.now();
-    this.send({ type: "serve" }, listening);
+    this.send({ type: "serve" }, listening === this.#options.listening ? undefined : listening);
   }
 
   /** It goes on serving until another one does in its place. */

@@ -37,7 +37,10 @@ function send(message: FromWorker, handle?: SocketHandle, done?: () => void): vo
 }
 
 /** The whole state of the process that the application will find. Throws what keeps it from being so. */
-async function prepare(config: WorkerConfig, { report, withheld }: ProcessStart): Promise<WorkerParts> {
+async function prepare(
+  config: WorkerConfig,
+  { report, withheld }: ProcessStart,
+): Promise<Omit<WorkerParts, "listening">> {
   for (const name of withheld) delete process.env[name];
   Object.assign(process.report, { directory: report.folder, filename: report.name, reportOnFatalError: true });
   process.title = config.title;
@@ -55,15 +58,15 @@ async function prepare(config: WorkerConfig, { report, withheld }: ProcessStart)
   return { log, errorPages: await errorPagesOf(config) };
 }
 
-async function boot(config: WorkerConfig, start: ProcessStart): Promise<void> {
-  let parts: WorkerParts;
+async function boot(config: WorkerConfig, start: ProcessStart, listening: SocketHandle | undefined): Promise<void> {
+  let parts: Awaited<ReturnType<typeof prepare>>;
   try {
     parts = await prepare(config, start);
   } catch (error) {
     send({ type: "boot-failed", message: messageOf(error), files: [] });
     return;
   }
-  worker = new Worker(config, { send }, parts);
+  worker = new Worker(config, { send }, { ...parts, listening });
   const { failed } = worker;
   process.on("uncaughtException", failed);
   await worker.boot();
@@ -75,12 +78,13 @@ function leave(): never {
   process.exit(0);
 }
 
-function receive(message: ToWorker, handle: unknown): void {
-  if (message.type === "boot") void boot(message.config, message.start);
+function receive(message: ToWorker, given: unknown): void {
+  // eslint-disable-next-line typescript/no-unsafe-type-assertion -- only the supervisor is on the other end
+  const handle = given as SocketHandle | undefined;
+  if (message.type === "boot") void boot(message.config, message.start, handle);
   else if (message.type === "reopen-log") reopenLog(log);
   else if (message.type === "leave") leave();
-  // eslint-disable-next-line typescript/no-unsafe-type-assertion -- only the supervisor is on the other end
-  else worker?.receive(message, handle as SocketHandle | undefined);
+  else worker?.receive(message, handle);
   if (message.type === "serve" && !hasServed) {
     hasServed = true;
     setTimeout(settle, settleMs).unref();
