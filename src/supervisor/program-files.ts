@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 const isBundled = basename(import.meta.dirname) === "bundled";
 
 /** The program of the thread that watches a worker. */
-export const watchdogProgram: string = join(import.meta.dirname, isBundled ? "watchdog.cjs" : "watchdog.js");
+export const watchdogProgram: string = join(import.meta.dirname, isBundled ? "watchdog.cjs" : "watchdog-thread.js");
 
 export interface WorkerProgram {
   readonly file: string;

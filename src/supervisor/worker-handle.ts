@@ -12,7 +12,7 @@ import { WorkerFigures } from "./collected-figures.ts";
 import type { ExitCause } from "./exit-cause.ts";
 import { exitCause } from "./exit-cause.ts";
 import { takeHeadStart } from "./head-start.ts";
-import type { BootFailure, FromWorker, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
+import type { BootFailure, FromWorker, ProcessStart, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
 import { pulseMs, readFromWorker } from "./messages.ts";
 import { oomKills } from "./oom-kills.ts";
 import { unresponsiveMs } from "./plan.ts";
@@ -96,15 +96,19 @@ export class WorkerHandle {
     this.#reportFile = join(options.reportDir, reportName);
     const { environment, nodeOptions, config, reportDir } = options;
     const needs = { environment, nodeOptions, cacheDir: config.cacheDir };
-    const { process, withheld } = takeHeadStart(needs) ?? { process: forkWorker(needs), withheld: [] };
-    this.#process = process;
+    const headStart = takeHeadStart(needs);
+    this.#process = headStart?.process ?? forkWorker(needs);
     const reports = this.#process.stdio[stuckFd];
     if (reports instanceof Readable)
       onStuckReport(reports, (report) => (this.#stuck = { report, atMs: performance.now() }));
     this.#process.on("message", (message: unknown, handle: unknown) => this.#received(message, handle));
     this.#process.on("error", (error) => this.#gone(null, null, messageOf(error)));
     this.#process.on("exit", (code, signal) => this.#gone(code, signal, undefined));
-    const start = { report: { folder: reportDir, name: reportName }, withheld };
+    const start: ProcessStart = {
+      report: { folder: reportDir, name: reportName },
+      withheld: headStart?.withheld ?? [],
+      isWatchedLate: headStart !== undefined,
+    };
     this.send({ type: "boot", config, start }, options.listening);
   }
 

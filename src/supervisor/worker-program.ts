@@ -40,7 +40,7 @@ function send(message: FromWorker, handle?: SocketHandle, done?: () => void): vo
 async function prepare(
   config: WorkerConfig,
   { report, withheld }: ProcessStart,
-): Promise<Omit<WorkerParts, "listening">> {
+): Promise<Pick<WorkerParts, "log" | "errorPages">> {
   for (const name of withheld) delete process.env[name];
   Object.assign(process.report, { directory: report.folder, filename: report.name, reportOnFatalError: true });
   process.title = config.title;
@@ -66,7 +66,7 @@ async function boot(config: WorkerConfig, start: ProcessStart, listening: Socket
     send({ type: "boot-failed", message: messageOf(error), files: [] });
     return;
   }
-  worker = new Worker(config, { send }, { ...parts, listening });
+  worker = new Worker(config, { send }, { ...parts, listening, isWatchedLate: start.isWatchedLate });
   const { failed } = worker;
   process.on("uncaughtException", failed);
   await worker.boot();

@@ -31,7 +31,7 @@ import { xSendfile } from "../server/x-sendfile.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
 import { pulseMs } from "./messages.ts";
 import { createTracing } from "../tracing/otel.ts";
-import { startWatchdog } from "./watchdog.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** The way to the supervisor. */
 export interface Channel {
@@ -51,6 +51,8 @@ export interface WorkerParts {
   readonly errorPages: ErrorPages | undefined;
   /** What it will listen on. */
   readonly listening: SocketHandle | undefined;
+  /** Whether the watchdog may start when the application has been loaded. */
+  readonly isWatchedLate: boolean;
 }
 
 export class Worker {
@@ -62,17 +64,21 @@ export class Worker {
   readonly #server: Engine;
   readonly #figures: FiguresReporter;
   #reported = "";
+  readonly #watchdog: Watchdog;
   #listening: SocketHandle | undefined;
   #isFailing = false;
   #isStopping = false;
 
-  constructor(config: WorkerConfig, channel: Channel, { log, errorPages, listening }: WorkerParts) {
+  constructor(config: WorkerConfig, channel: Channel, { log, errorPages, listening, isWatchedLate }: WorkerParts) {
     const scope = new RequestScope({ isExclusive: false });
     captureConsole(log, scope);
     this.#config = config;
     this.#channel = channel;
     this.#log = log;
     this.#listening = listening;
+    this.#watchdog = new Watchdog(config);
+    if (isWatchedLate) this.#watchdog.startLate();
+    else this.#watchdog.start();
     this.#background = new Background(log);
     this.#figures = new FiguresReporter(config.group, (report) => channel.send(report));
     this.#router = createRouter({
@@ -114,7 +120,6 @@ export class Worker {
   /** Loads the application and says whether it is ready. */
   async boot(): Promise<void> {
     this.#startPulse();
-    this.#figures.start();
     try {
       await this.#router.preload();
     } catch (error) {
@@ -127,6 +132,8 @@ export class Worker {
     }
     if (this.#config.followsFiles) setInterval(() => this.#lookAtFiles(), checkIntervalMs).unref();
     this.#channel.send({ type: "ready" });
+    this.#watchdog.start();
+    this.#figures.start();
     setTimeout(() => void sweepUploads(), sweepMs).unref(); // what a worker before this one left when it crashed; it never rejects
   }
 
@@ -214,10 +221,9 @@ export class Worker {
     const { slowRequestMs } = this.#config;
     const slow = slowRequestMs === 0 ? undefined : new SlowLog({ slowMs: slowRequestMs, meter, log: this.#log });
     answerLooks(() => ({ running: meter.longestRunning(), slow: slow?.takeBlocked() ?? [], nextMs: slow?.nextMs }));
-    const beat = startWatchdog(this.#config);
     let dueMs = performance.now() + pulseMs;
     setInterval(() => {
-      beat();
+      this.#watchdog.beat();
       slow?.look();
       const now = performance.now();
       const lagMs = Math.max(0, Math.round(now - dueMs));
