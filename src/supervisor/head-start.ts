@@ -5,7 +5,7 @@
 // it when we end, and it ends itself when its channel closes.
 
 import type { ChildProcess } from "node:child_process";
-import type { ProcessOptions } from "./worker-process.ts";
+import type { ProcessOptions } from "./program-files.ts";
 import { forkWorker, plainEnvironment, plainFlags } from "./worker-process.ts";
 
 export interface HeadStart {

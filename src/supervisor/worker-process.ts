@@ -5,15 +5,8 @@
 import type { ChildProcess } from "node:child_process";
 import { fork } from "node:child_process";
 import { withoutServiceVariables } from "./activation.ts";
+import type { ProcessOptions } from "./program-files.ts";
 import { workerProgramFor } from "./program-files.ts";
-
-export interface ProcessOptions {
-  readonly environment: NodeJS.ProcessEnv;
-  /** Flags for node. */
-  readonly nodeOptions: readonly string[];
-  /** The folder for compiled scripts that was chosen. */
-  readonly cacheDir: string | undefined;
-}
 
 /** The environment of workers where no setting says otherwise: ours, without what a service manager told the supervisor. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
@@ -24,12 +17,12 @@ export function plainEnvironment(): NodeJS.ProcessEnv {
 export const plainFlags: readonly string[] = ["--"];
 
 /** Starts the process of a worker's program, which waits for its first message. */
-export function forkWorker({ environment, nodeOptions, cacheDir }: ProcessOptions): ChildProcess {
-  const { file, flags } = workerProgramFor(nodeOptions, environment);
-  return fork(file, cacheDir === undefined ? [] : [cacheDir], {
+export function forkWorker(options: ProcessOptions): ChildProcess {
+  const { file, flags, args } = workerProgramFor(options);
+  return fork(file, args, {
     serialization: "advanced",
-    execArgv: [...flags, ...nodeOptions],
-    env: environment,
+    execArgv: [...flags, ...options.nodeOptions],
+    env: options.environment,
     stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
   });
 }
