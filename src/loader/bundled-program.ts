@@ -2,13 +2,15 @@
 // Rules: the machine code lies in a cache folder of the running user, in which nobody else can write; without one, the program
 // is compiled as ever. "program.cjs" stands for whichever program runs, so that dist/bundled/index.js finds its library.
 
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { currentOwner, findCacheFolder } from "./cache.ts";
 import { evaluateCached } from "./code-cache.ts";
+import type { CachedScript } from "./code-cache.ts";
 import { loader } from "./packed-modules.ts";
 import type { ModuleWrapper } from "./packed-modules.ts";
 import { fingerprint, signatureOf } from "./watch.ts";
+import { removeQuietly } from "./whole-file.ts";
 
 export interface ProgramSource {
   /** The folder of the bundle. */
@@ -39,20 +41,33 @@ function findFolder(cacheDir: string | undefined): string | undefined {
   }
 }
 
-/** V8 takes no code that was made with other flags, so each set of them has its own. */
-function findCodeFile({ folder, name, cacheDir }: ProgramSource): string | undefined {
+/**
+ * The files for the machine code, the one to start from last: that of a first start has not seen how a program runs with all
+ * that it has in the cache, so the second one adds to it. V8 takes no code that was made with other flags: each set of them
+ * has its own.
+ */
+function codeFilesOf({ folder, name, cacheDir }: ProgramSource): readonly string[] {
   const cacheFolder = findFolder(cacheDir);
-  if (cacheFolder === undefined) return undefined;
+  if (cacheFolder === undefined) return [];
   const file = join(folder, name);
   const stem = fingerprint([file, signatureOf(file), ...process.execArgv].join("\0"));
-  return join(cacheFolder, `${stem}-${process.version}.code`);
+  return [1, 2].map((pass) => join(cacheFolder, `${stem}-${process.version}.${pass}.code`));
+}
+
+/** Keeps the code in the file after the one that was read. */
+function keepNext(script: CachedScript, source: ProgramSource): void {
+  const [first, second] = codeFilesOf(source);
+  if (first === undefined || second === undefined) return;
+  const isFirst = !existsSync(first) && !existsSync(second);
+  script.keep(isFirst ? first : second);
+  if (!isFirst) removeQuietly(first);
 }
 
 /** Evaluates a program. Throws what it throws. */
 export function runBundled(source: ProgramSource): RunningProgram {
   const { folder, name, require, importModule } = source;
   const file = join(folder, name);
-  const codeFile = findCodeFile(source);
+  const codeFile = codeFilesOf(source).findLast((each) => existsSync(each));
   const script = evaluateCached(readFileSync(file, "latin1"), file, codeFile); // it is ASCII
   const module = new loader(file);
   module.filename = file;
@@ -67,7 +82,7 @@ export function runBundled(source: ProgramSource): RunningProgram {
     keepCode() {
       if (isKept) return;
       isKept = true;
-      script.keep(codeFile ?? findCodeFile(source));
+      keepNext(script, source);
     },
   };
 }

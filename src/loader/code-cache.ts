@@ -11,8 +11,8 @@ export interface CachedScript {
   /** What the text evaluates to. */
   readonly value: unknown;
   /**
-   * Keeps what was compiled until now, functions that have run included, unless it came from the file. `file` is for a folder
-   * that was not there when the script was evaluated. Never throws.
+   * Keeps what was compiled until now, functions that have run included, unless it came from the very file. It may be another
+   * one than that which was read. Never throws.
    */
   readonly keep: (file?: string) => void;
 }
@@ -28,7 +28,7 @@ export function evaluateCached(text: string, filename: string, codeFile: string 
   return {
     value: script.runInThisContext(),
     keep(file = codeFile) {
-      if (isCurrent || file === undefined) return;
+      if (file === undefined || (isCurrent && file === codeFile)) return;
       try {
         writeWhole(dirname(file), basename(file), script.createCachedData());
       } catch (error) {
