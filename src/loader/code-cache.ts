@@ -10,8 +10,11 @@ import { writeWhole } from "./whole-file.ts";
 export interface CachedScript {
   /** What the text evaluates to. */
   readonly value: unknown;
-  /** Keeps what was compiled until now, functions that have run included, unless it came from the file. Never throws. */
-  readonly keep: () => void;
+  /**
+   * Keeps what was compiled until now, functions that have run included, unless it came from the very file. It may be another
+   * one than that which was read. Never throws.
+   */
+  readonly keep: (file?: string) => void;
 }
 
 /** Evaluates a text as a script, in which there is no `import()`: Node warns of experiments where it lets a script have it. `codeFile` is where its machine code is kept, if anywhere. Throws what the text throws. */
@@ -24,10 +27,10 @@ export function evaluateCached(text: string, filename: string, codeFile: string 
   const isCurrent = cachedData !== undefined && script.cachedDataRejected === false;
   return {
     value: script.runInThisContext(),
-    keep() {
-      if (isCurrent || codeFile === undefined) return;
+    keep(file = codeFile) {
+      if (file === undefined || (isCurrent && file === codeFile)) return;
       try {
-        writeWhole(dirname(codeFile), basename(codeFile), script.createCachedData());
+        writeWhole(dirname(file), basename(file), script.createCachedData());
       } catch (error) {
         if (systemCodeOf(error) === undefined) throw error; // a full or read-only disk: it is compiled the next time, too
       }
