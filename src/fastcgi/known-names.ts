@@ -81,14 +81,18 @@ export class KnownName {
   /** An object without prototype: the names up to this one, each with its value. Of two of the same name the later counts. */
   object(values: readonly string[]): Params {
     if (this.#Params !== undefined) return new this.#Params(values);
-    const names = this.#names;
     this.#timesLast += 1;
     if (this.#timesLast === learnedAfter && nodes < maxNodes) {
-      this.#Params = constructorFor(names);
+      this.#Params = constructorFor(this.#names);
       nodes += this.#count;
     }
+    return this.hashTable(values);
+  }
+
+  /** The same for an object that gets other names after them, which would make a hash table of what a constructor made. */
+  hashTable(values: readonly string[]): Params {
     const params = Object.create(null) as Params;
-    for (const [index, name] of names.entries()) params[name] = values[index] ?? "";
+    for (const [index, name] of this.#names.entries()) params[name] = values[index] ?? "";
     return params;
   }
 
