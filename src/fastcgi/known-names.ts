@@ -9,11 +9,13 @@ import type { Params } from "./pairs.ts";
 
 /** So often a sequence has to come before it gets a constructor, which takes as long as some requests. */
 const learnedAfter = 4;
-/** Nodes of the tree, some 300 bytes each and their names. A tree that has more is begun anew. */
-const maxNodes = 5000;
+/** Nodes of the tree, and names in constructors: some 400 bytes each. A tree that has so many stays as it is. */
+const maxNodes = 10_000;
+/** After so many sequences that were not learned it is begun anew: seldom, since all have to be learned again then. */
+const maxUnlearned = 50_000;
 /** Names of one sequence, and the bytes of one name. */
 const maxNames = 120;
-const maxNameBytes = 256;
+const maxNameBytes = 64;
 /** Names that are known to come after the same ones. */
 const maxNext = 16;
 
@@ -34,6 +36,7 @@ function constructorFor(names: readonly string[]): ParamsConstructor | undefined
 }
 
 let nodes = 0;
+let unlearned = 0;
 
 /** A name after other names. */
 export class KnownName {
@@ -56,9 +59,12 @@ export class KnownName {
   /** The node of the name that comes next, `bytes` from `start` to `end`; undefined where it is not known and not learned. */
   after(bytes: Buffer, start: number, end: number): KnownName | undefined {
     for (const node of this.#next) if (node.#is(bytes, start, end)) return node;
+    const hasRoom = nodes < maxNodes && this.#count < maxNames && this.#next.length < maxNext;
+    if (!hasRoom || end - start > maxNameBytes) {
+      unlearned += 1;
+      return undefined;
+    }
     nodes += 1;
-    const isLearned = this.#count < maxNames && this.#next.length < maxNext && end - start <= maxNameBytes;
-    if (!isLearned) return undefined;
     const node = new KnownName(this, bytes.toString("latin1", start, end));
     this.#next.push(node);
     return node;
@@ -75,11 +81,18 @@ export class KnownName {
   /** An object without prototype: the names up to this one, each with its value. Of two of the same name the later counts. */
   object(values: readonly string[]): Params {
     if (this.#Params !== undefined) return new this.#Params(values);
-    const names = this.#names;
     this.#timesLast += 1;
-    if (this.#timesLast === learnedAfter) this.#Params = constructorFor(names);
+    if (this.#timesLast === learnedAfter && nodes < maxNodes) {
+      this.#Params = constructorFor(this.#names);
+      nodes += this.#count;
+    }
+    return this.hashTable(values);
+  }
+
+  /** The same for an object that gets other names after them, which would make a hash table of what a constructor made. */
+  hashTable(values: readonly string[]): Params {
     const params = Object.create(null) as Params;
-    for (const [index, name] of names.entries()) params[name] = values[index] ?? "";
+    for (const [index, name] of this.#names.entries()) params[name] = values[index] ?? "";
     return params;
   }
 
@@ -94,8 +107,9 @@ let root = new KnownName();
 
 /** Where every sequence of names begins. */
 export function noNames(): KnownName {
-  if (nodes > maxNodes) {
+  if (unlearned > maxUnlearned) {
     nodes = 0;
+    unlearned = 0;
     root = new KnownName();
   }
   return root;

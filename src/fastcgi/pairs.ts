@@ -24,7 +24,7 @@ export class PairReader {
   readonly #maxBytes: number;
   /** The names that were decoded, as long as they are such as came before; then their values are no more than a list. */
   #known: KnownName | undefined = noNames();
-  #values: string[] = [];
+  readonly #values: string[] = [];
   #params: Params | undefined;
   /** Bytes pushed, and those of them that were whole pairs. */
   #received = 0;
@@ -52,7 +52,7 @@ export class PairReader {
   finish(): Params {
     if (this.#carried > 0) throw new FcgiPeerError(`${this.#what} ended inside a name-value pair`);
     this.#carry = undefined;
-    return this.#params ?? this.#knownParams();
+    return this.#params ?? this.#known?.object(this.#values) ?? (Object.create(null) as Params);
   }
 
   /** Decodes whole pairs and returns where the first incomplete one begins. */
@@ -86,15 +86,9 @@ export class PairReader {
   }
 
   #addUnknown(name: string, value: string): void {
-    this.#params ??= this.#knownParams();
-    this.#params[name] = value;
-  }
-
-  #knownParams(): Params {
-    const params = this.#known?.object(this.#values) ?? (Object.create(null) as Params);
+    this.#params ??= this.#known?.hashTable(this.#values) ?? (Object.create(null) as Params);
     this.#known = undefined;
-    this.#values = [];
-    return params;
+    this.#params[name] = value;
   }
 
   /** Adds to the incomplete pair what it lacks; decodes it when that was all. Returns the first byte not taken. */

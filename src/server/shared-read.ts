@@ -1,9 +1,9 @@
 // Reading connections into memory that all of them share: for each read Node allocates 64 KiB otherwise, makes an
 // ArrayBuffer of it and takes it through a stream, which is an eighth of a worker's time for small requests.
 // Rules: who gets bytes here asks for those that it keeps, since the next read of any connection overwrites them. A
-// body that comes in large pieces is read into memory of its own, as to copy it takes longer than to allocate. Node has this
-// as `onread` for sockets that it connects; for accepted ones it is switched on here, where Node keeps it from Node 20 to 26.
-// Elsewhere the bytes come as "data".
+// socket keeps the memory that it was given: Node does not see it change when the tick after a read throws, and the next
+// bytes would come where nobody looks. Node has this as `onread` for sockets that it connects; for accepted ones it is
+// switched on here, where Node keeps it from Node 20 to 26. Elsewhere the bytes come as "data".
 
 import type { Socket } from "node:net";
 import { asBuffer } from "../fastcgi/record.ts";
@@ -11,22 +11,21 @@ import { socketBufferBytes } from "./socket-handle.ts";
 
 const shared = Buffer.allocUnsafeSlow(socketBufferBytes);
 
-/** A read of more bytes, of which some are kept, is part of a large body. */
+/** A read of more bytes, after one of which some were kept, is part of a large body: it is copied once, as a whole. */
 const manyBytes = 16 * 1024;
 
 /** Where node:net keeps what `onread` says. */
 interface Fields {
   readonly buffer: symbol;
   readonly callback: symbol;
-  readonly next: symbol;
 }
 
 function fieldsOf(socket: Socket): Fields | undefined {
   const symbols = Object.getOwnPropertySymbols(socket);
-  const [buffer, callback, next] = ["kBuffer", "kBufferCb", "kBufferGen"].map((name) =>
+  const [buffer, callback] = ["kBuffer", "kBufferCb"].map((name) =>
     symbols.find(({ description }) => description === name),
   );
-  return buffer === undefined || callback === undefined || next === undefined ? undefined : { buffer, callback, next };
+  return buffer === undefined || callback === undefined ? undefined : { buffer, callback };
 }
 
 interface ReadingSocket {
@@ -53,16 +52,15 @@ export class SharedRead {
       socket.on("data", take);
       return;
     }
-    let next = shared;
     handle.useUserBuffer(shared);
     reading[fields.buffer] = shared;
     reading[fields.callback] = (size: number, bytes: Buffer): boolean => {
+      const came = bytes.subarray(0, size);
+      const isBody = this.#hasKept && size >= manyBytes;
       this.#hasKept = false;
-      take(bytes.subarray(0, size));
-      next = this.#hasKept && size >= manyBytes ? Buffer.allocUnsafeSlow(socketBufferBytes) : shared;
+      take(isBody ? Buffer.from(came) : came);
       return true; // false would stop the reading
     };
-    reading[fields.next] = () => next;
   }
 
   /** Bytes of those that `take` has, for somebody who keeps them. */

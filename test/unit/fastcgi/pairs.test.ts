@@ -1,5 +1,6 @@
+import { setFlagsFromString } from "node:v8";
 import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { FcgiPeerError } from "../../../src/errors.ts";
 import { PairReader, encodePairs } from "../../../src/fastcgi/pairs.ts";
 import type { Params } from "../../../src/fastcgi/pairs.ts";
@@ -94,6 +95,34 @@ describe("PairReader", () => {
       const bytes = Buffer.concat([pair(...common), pair(own, "1"), pair("HTTP_HOST", "h")]);
       expect(Object.entries(decode([bytes]))).toEqual([common, [own, "1"], ["HTTP_HOST", "h"]]);
     }
+  });
+
+  it("keeps what it learned when a client sends ever new names, and makes few constructors for such", async () => {
+    setFlagsFromString("--allow-natives-syntax");
+    // eslint-disable-next-line no-new-func, typescript/no-implied-eval, typescript/no-unsafe-type-assertion -- of V8
+    const isLearned = new Function("params", "return %HasFastProperties(params)") as (params: Params) => boolean;
+    vi.resetModules();
+    const fresh = await import("../../../src/fastcgi/pairs.ts");
+    const read = (names: readonly string[]): boolean => {
+      const reader = new fresh.PairReader("PARAMS", 65_536);
+      const bytes = Buffer.concat(names.map((name) => pair(name, "v")));
+      reader.push(bytes, 0, bytes.length);
+      return isLearned(reader.finish());
+    };
+    const common = ["REQUEST_METHOD", "HTTP_HOST", "QUERY_STRING"];
+    for (let time = 0; time < 4; time += 1) read(common);
+    expect(read(common)).toBe(true);
+    const many = Array.from({ length: 90 }, (_, index) => `HTTP_NAME_${index}`);
+    let learned = 0;
+    for (let client = 0; client < 1000; client += 1) {
+      const names = [...many, ...[100, 10, 1].map((place) => `HTTP_${place}_${Math.floor(client / place) % 10}`)];
+      for (let time = 0; time < 4; time += 1) read(names);
+      if (read(names)) learned += 1;
+    }
+    expect(learned).toBeGreaterThan(10);
+    expect(learned).toBeLessThan(200);
+    for (let time = 0; time < 20_000; time += 1) read(["HTTP_HOST", `HTTP_X_${time % 7000}`, `HTTP_Y_${time}`]);
+    expect(read(common)).toBe(true);
   });
 
   it("refuses every proper beginning of a pair, wherever it ends", () => {

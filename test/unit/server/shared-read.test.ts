@@ -102,6 +102,33 @@ describe("bytes that are kept", () => {
     }
   });
 
+  test("are the right ones after errors that nobody caught, in the tick after a read", async () => {
+    const listeners = process.listeners("uncaughtException");
+    const errors: unknown[] = [];
+    process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => errors.push(error));
+    try {
+      const kept: Buffer[] = [];
+      const { peer } = await pair((ours) => {
+        const reading: SharedRead = new SharedRead(ours, (bytes) => {
+          kept.push(reading.keep(bytes));
+          process.nextTick(() => {
+            throw new Error("nobody catches it");
+          });
+        });
+      });
+      for (let piece = 1; piece <= 5; piece += 1) {
+        peer.write(pattern(60_000, piece));
+        await until("a piece", () => kept.reduce((sum, { length }) => sum + length, 0) === piece * 60_000);
+      }
+      const sent = [1, 2, 3, 4, 5].map((piece) => pattern(60_000, piece));
+      expect(Buffer.concat(kept).equals(Buffer.concat(sent))).toBe(true);
+      expect(errors).toHaveLength(kept.length);
+    } finally {
+      process.removeAllListeners("uncaughtException");
+      for (const listener of listeners) process.on("uncaughtException", listener);
+    }
+  });
+
   test("that are not in the shared memory are not copied", async () => {
     const own = Buffer.from("of another process");
     let reading: SharedRead | undefined;
