@@ -22,6 +22,9 @@ function chosenCacheDir(): string | undefined {
 
 const cacheDir = chosenCacheDir();
 const headStart = beginHeadStart(cacheDir);
+// A reload, or new log files, before there is anything to reload: the start does just that.
+const signals: NodeJS.Signals[] = process.stdin.isTTY ? ["SIGUSR1", "SIGUSR2"] : ["SIGHUP", "SIGUSR1", "SIGUSR2"];
+for (const signal of signals) process.on(signal, () => {});
 delete process.mainModule;
 const source = { folder: import.meta.dirname, name: "daemon-program.cjs", cacheDir, require, importModule };
 const { exported, keepCode } = runBundled(source);

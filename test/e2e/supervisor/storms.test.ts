@@ -2,7 +2,6 @@
 // fails, and the supervisor is the same process throughout.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { childrenOf } from "../../harness/process-facts.ts";
 import { Gate } from "../../harness/held.ts";
 import { Supervised } from "../../harness/supervised.ts";
 import { until } from "../../harness/until.ts";
@@ -63,13 +62,10 @@ test("a storm while the first workers boot ends in a daemon that serves", async 
   const app = await versionedApp(workspace, "starting");
   const gate = `${workspace.dir}/gates/starting`;
   await app.writeBroken(
-    `while (!existsSync(${JSON.stringify(gate)})) await new Promise((resolve) => setTimeout(resolve, 10));`,
+    `console.log("app: loading"); while (!existsSync(${JSON.stringify(gate)})) await new Promise((resolve) => setTimeout(resolve, 10));`,
   );
   const supervised = await Supervised.spawn(workspace, { app: app.file });
-  await until("a worker to boot", () => {
-    if (supervised.program.end !== undefined) throw new Error(supervised.program.report());
-    return childrenOf(supervised.pid).length > 0;
-  });
+  await supervised.logged(/app: loading/u);
   await storm(supervised);
   await workspace.write("gates/starting", "");
   await supervised.announced();
