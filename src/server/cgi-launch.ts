@@ -36,7 +36,9 @@ function findCodeFile(): string | undefined {
 
 /** The bundled program: its modules, and those that are seldom needed, each made when it is asked for. */
 interface Program {
-  needed: { readonly "server/cgi-program.js": { runCgiProgram(bundled: BundledProgram): Promise<void> } };
+  readonly runCgiProgram: (bundled: BundledProgram) => Promise<void>;
+  /** What the modules of the program export. */
+  readonly needed: () => unknown;
   library: () => unknown;
 }
 
@@ -62,7 +64,7 @@ const codeFile = findCodeFile();
 let laterPart: ReturnType<typeof evaluate> | undefined;
 
 function later(): Record<string, () => unknown> {
-  laterPart ??= evaluate("later.cjs", codeFile?.replace(/\.code$/, "-later.code"), { needed: program.needed });
+  laterPart ??= evaluate("later.cjs", codeFile?.replace(/\.code$/, "-later.code"), { needed: program.needed() });
   return (laterPart.exported as { readonly later: Record<string, () => unknown> }).later;
 }
 
@@ -70,7 +72,7 @@ delete process.mainModule;
 const { exported, keep } = evaluate("program.cjs", codeFile, { import: importModule, later });
 const program = exported as Program;
 program.library = () => later()["index.js"]?.();
-void program.needed["server/cgi-program.js"].runCgiProgram({
+void program.runCgiProgram({
   library: { file: join(import.meta.dirname, "index.js"), load: program.library },
   importModule,
   keepCode() {

@@ -11,7 +11,6 @@ import { captureConsole } from "../log/console.ts";
 import { RequestScope } from "../log/scope.ts";
 import { cgiVariables, runCgi } from "./cgi.ts";
 import { readEntryArguments, targetOf } from "./entry-args.ts";
-import { errorPagesOfEnvironment } from "./error-pages.ts";
 
 const logOptions = logOptionsOf(process.env);
 const log = createLog(logOptions);
@@ -39,6 +38,7 @@ async function serve(bundled: BundledProgram | undefined): Promise<number> {
   });
   captureConsole(log, scope);
   const fastStart = bundled === undefined ? undefined : new FastStart(bundled, log);
+  const { TSGI_ERROR_PAGE: errorPage, TSGI_DEBUG: debug, TSGI_TRUSTED_PROXIES: trustedProxies } = process.env;
   const code = await runCgi({
     target: targetOf(args, process.cwd()),
     args,
@@ -47,12 +47,13 @@ async function serve(bundled: BundledProgram | undefined): Promise<number> {
     log,
     isLogApaches: logOptions.file === undefined,
     scope,
-    errorPages: await errorPagesOfEnvironment(process.env, log),
-    // Seldom wanted, and node:net costs a CGI request some milliseconds.
-    mendEnviron:
-      process.env["TSGI_TRUSTED_PROXIES"] === undefined
+    // Both are seldom wanted, and node:net costs a CGI request some milliseconds.
+    errorPages:
+      errorPage === undefined && debug === undefined
         ? undefined
-        : (await import("./trusted-proxies.ts")).proxyTrustOf(process.env),
+        : await (await import("./error-pages.ts")).errorPagesOfEnvironment(process.env, log),
+    mendEnviron:
+      trustedProxies === undefined ? undefined : (await import("./trusted-proxies.ts")).proxyTrustOf(process.env),
     fastStart,
   });
   if ((await fastStart?.prepareNext()) === true) bundled?.keepCode();
