@@ -42,7 +42,10 @@ interface Started extends StartedScript {
 }
 
 /** What a pack needs of the program that runs it. */
-export type Surroundings = Pick<PackedProgram, "library" | "importModule">;
+export interface Surroundings extends Pick<PackedProgram, "library" | "importModule"> {
+  /** The cache folder, if it has been found already. */
+  readonly cacheFolder: string | undefined;
+}
 
 export class FastStart {
   readonly #surroundings: Surroundings;
@@ -52,6 +55,11 @@ export class FastStart {
   constructor(surroundings: Surroundings, log: Log) {
     this.#surroundings = surroundings;
     this.#log = log;
+  }
+
+  /** The cache folder, if it has been found already. */
+  get cacheFolder(): string | undefined {
+    return this.#surroundings.cacheFolder;
   }
 
   /** Runs the application from its pack, or as an ES module by `importIt` where there is none or it fails. */
@@ -75,8 +83,7 @@ export class FastStart {
     const recorder = new PackRecorder(join(packageRoot, "dist"));
     const cached = evaluateCached(text, filename, `${filename}.code`);
     const unmapStacks = mapStacks({ filename, pack, mapFile: `${filename}.map` });
-    const own = pack.files.length > 1 ? text : text.slice(...(pack.spans[0] ?? []));
-    const capture = captureFor(filename, own, this.#log);
+    const capture = captureFor(filename, pack.mayListen, this.#log);
     try {
       const functions = cached.value as PackedProgram["functions"];
       const { files, resolutions } = pack;

@@ -6,13 +6,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CacheEntry, ModuleFormat } from "./entry.ts";
+import { mayListen } from "./instance.ts";
 import { isUnchanged } from "./packed-file.ts";
 import type { PackedFile } from "./packed-file.ts";
 import { fingerprint } from "./watch.ts";
 import { removeQuietly, writeWhole } from "./whole-file.ts";
 
 /** Raised when the shape of the index or of the text changes. */
-const formatNumber = 1;
+const formatNumber = 2;
 
 /** Which file a name stands for, by the folder of the module that requires it. */
 export type Resolutions = Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -29,6 +30,8 @@ export interface Pack {
   /** How often it was made anew with modules that were missing. */
   readonly passes: number;
   readonly moduleFormat: ModuleFormat;
+  /** Whether any of its code may let a server listen. */
+  readonly mayListen: boolean;
   /** Real paths: the application's script, then each module's. */
   readonly files: readonly string[];
   /** The line (from 1) at which each begins in the text. */
@@ -94,6 +97,7 @@ export function writePack(folder: string, pack: NewPack): void {
     node: thisNode,
     ...rest,
     text: name,
+    mayListen: modules.length > 1 || modules.some(({ code: own }) => mayListen(own)),
     files: modules.map(({ file }) => file),
     lines,
     spans,
