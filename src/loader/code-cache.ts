@@ -12,7 +12,7 @@ export interface CachedScript {
   readonly value: unknown;
   /** Whether its machine code is kept already. */
   readonly isKept: boolean;
-  /** Keeps what was compiled until now, functions that have run included, unless it is kept. Never throws. */
+  /** Keeps what was compiled until now, functions that have run included. Never throws. */
   readonly keep: () => void;
 }
 
@@ -48,7 +48,7 @@ function evaluate({ text, filename, code, keptFile, toKeep }: Evaluated): Cached
     value: script.runInThisContext(),
     isKept,
     keep() {
-      if (isKept || keptFile === undefined) return;
+      if (keptFile === undefined) return;
       try {
         writeWhole(dirname(keptFile), basename(keptFile), toKeep(script.createCachedData()));
       } catch (error) {

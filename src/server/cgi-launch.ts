@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { currentOwner, findCacheFolder } from "../loader/cache.ts";
 import { evaluateFile } from "../loader/code-cache.ts";
+import type { CachedScript } from "../loader/code-cache.ts";
 import { loader } from "../loader/packed-modules.ts";
 import type { ModuleWrapper } from "../loader/packed-modules.ts";
 import { fingerprint } from "../loader/watch.ts";
@@ -50,7 +51,7 @@ interface Program {
 function evaluatePart(
   name: "program" | "later",
   more: object,
-): { readonly exported: object; readonly keep: () => void } {
+): { readonly exported: object; readonly script: CachedScript } {
   const file = join(import.meta.dirname, `${name}.cjs`);
   const codeFile = cacheFolder === undefined ? undefined : join(cacheFolder, `${codeName}.${name}.code`);
   const script = evaluateFile(file, codeFile); // it is ASCII
@@ -66,7 +67,7 @@ function evaluatePart(
     file,
     import.meta.dirname,
   );
-  return { exported: module.exports as object, keep: script.keep };
+  return { exported: module.exports as object, script };
 }
 
 let laterPart: ReturnType<typeof evaluatePart> | undefined;
@@ -77,7 +78,7 @@ function later(): Record<string, () => unknown> {
 }
 
 delete process.mainModule;
-const { exported, keep } = evaluatePart("program", { import: importModule, later });
+const { exported, script } = evaluatePart("program", { import: importModule, later });
 const program = exported as Program;
 program.library = () => later()["index.js"]?.();
 void program.runCgiProgram({
@@ -85,8 +86,16 @@ void program.runCgiProgram({
   importModule,
   words,
   cacheFolder,
-  keepCode() {
-    keep();
-    laterPart?.keep();
+  kept() {
+    const parts = laterPart === undefined ? [script] : [script, laterPart.script];
+    return {
+      isKept: cacheFolder === undefined || parts.every(({ isKept }) => isKept),
+      keepFirst() {
+        if (!script.isKept) script.keep();
+      },
+      keep() {
+        for (const part of parts) part.keep();
+      },
+    };
   },
 });

@@ -5,7 +5,7 @@
 
 import { messageOf } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
-import type { Surroundings } from "../loader/fast-start.ts";
+import type { KeptProgram, Surroundings } from "../loader/fast-start.ts";
 import { FastStart } from "../loader/fast-start.ts";
 import { createLog, logOptionsOf } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
@@ -22,8 +22,8 @@ const scope = new RequestScope({ isExclusive: true });
 export interface BundledProgram extends Surroundings {
   /** The arguments that no visitor can have made. */
   readonly words: readonly string[];
-  /** Keeps the machine code of the program. Never throws. */
-  readonly keepCode: () => void;
+  /** To be asked after the response: what has run until then is what requests need. */
+  readonly kept: () => KeptProgram;
 }
 
 function ownArguments(variables: Variables): EntryArguments {
@@ -66,7 +66,7 @@ async function serve(bundled: BundledProgram | undefined): Promise<number> {
       trustedProxies === undefined ? undefined : (await import("./trusted-proxies.ts")).proxyTrustOf(process.env),
     fastStart,
   });
-  if ((await fastStart?.prepareNext()) === true) bundled?.keepCode();
+  if (bundled !== undefined) await fastStart?.prepareNext(bundled.kept());
   return code;
 }
 

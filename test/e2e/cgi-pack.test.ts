@@ -114,6 +114,58 @@ exports.named = [__filename, __dirname, require.resolve("./inner"), module.id ==
   for (const body of bodies) expect(JSON.parse(body)).toEqual(JSON.parse(bodies[0] ?? ""));
 });
 
+test.concurrent("the first process packs what it has loaded, the second one keeps its machine code, and then nothing is written", async () => {
+  await install("steps", {
+    "app.ts": `import value from "value";
+export const application = (_: unknown, startResponse: Function) => {
+  ${respond}
+  return value;
+};`,
+    "node_modules/value/package.json": `{"name": "value"}`,
+    "node_modules/value/index.js": `module.exports = require("./part");`,
+    "node_modules/value/part.js": `module.exports = "packed";`,
+  });
+  const written = (): Record<string, number> =>
+    Object.fromEntries(
+      readdirSync(cacheOf("steps")).map((name) => [name, statSync(`${cacheOf("steps")}/${name}`).ino]),
+    );
+  const ending = (end: string): string[] => Object.keys(written()).filter((name) => name.endsWith(end));
+  expect(await ask("steps")).toMatchObject({ code: 0, body: "packed" });
+  const [pack = ""] = ending(".pack");
+  const text = readFileSync(`${cacheOf("steps")}/${pack}`, "latin1");
+  expect(text).toContain(`require("./part")`);
+  expect(text).toContain(`"packed"`);
+  expect(ending(".pack.code")).toEqual([]);
+  expect(await ask("steps")).toMatchObject({ code: 0, body: "packed" });
+  expect(ending(".pack.code")).toEqual([`${pack}.code`]);
+  const settled = written();
+  expect(await ask("steps")).toMatchObject({ code: 0, body: "packed" });
+  expect(written()).toEqual(settled);
+});
+
+test.concurrent("what another process prepares is left to it, unless it must be gone", async () => {
+  await install("turns", {
+    "app.ts": `export const application = (_: unknown, startResponse: Function) => {
+  ${respond}
+  return "right";
+};`,
+  });
+  const packed = (): string[] => readdirSync(cacheOf("turns")).filter((name) => /\.(?:pack|code|turn)\b/.test(name));
+  expect(await ask("turns")).toMatchObject({ code: 0, body: "right" });
+  const stem = packed()
+    .find((name) => name.endsWith(".pack.json"))
+    ?.replace(".pack.json", "");
+  for (const name of packed()) rmSync(`${cacheOf("turns")}/${name}`);
+  await workspace.write(`tmp/turns-cache/${stem}.turn`, "", 0o600);
+  for (let count = 0; count < 2; count += 1) {
+    expect(await ask("turns")).toMatchObject({ code: 0, body: "right", stderr: "" });
+    expect(packed()).toEqual([`${stem}.turn`]);
+  }
+  utimesSync(workspace.path("tmp", "turns-cache", `${stem}.turn`), old, old);
+  expect(await settle("turns")).toEqual(["right", "right", "right", "right"]);
+  expect(packed().filter((name) => name.endsWith(".turn"))).toEqual([]);
+});
+
 test.concurrent("a changed package is seen by the next process", async () => {
   await install("change", {
     "app.ts": `import value from "value";
