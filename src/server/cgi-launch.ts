@@ -4,6 +4,7 @@
 // parts of the program; without a safe folder the program is compiled. What is wrong is for the program to tell.
 // This file is compiled for each request: whatever it finds out is handed to the program, which does not ask again.
 
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { currentOwner, findCacheFolder } from "../loader/cache.ts";
 import { evaluateFile } from "../loader/code-cache.ts";
@@ -21,6 +22,9 @@ declare const programId: string;
 declare const require: NodeJS.Require;
 
 const [, , , entry = "", ...argv] = process.argv;
+/** bin/tsgi-cgi keeps Node from asking for it, which is slow. No child process shall have that option. */
+const here = realpathSync.native(import.meta.dirname);
+process.execArgv = process.execArgv.filter((option) => option !== "--preserve-symlinks-main");
 const { SCRIPT_FILENAME: scriptFilename = "", QUERY_STRING: query } = process.env;
 const words = trustedWords(argv, { entry, scriptFilename, query });
 const app = words.find((word) => !word.startsWith("--"));
@@ -40,7 +44,7 @@ const cacheFolder = findFolder();
 
 const codeName = `${programId}${fingerprint(`${process.cwd()}\0${app ?? scriptFilename}`)}-${process.version}`;
 
-/** The bundled program: its modules, and those that are seldom needed, each made when it is asked for. */
+/** The part of the bundled program that every request needs. The others have modules, each made when it is asked for. */
 interface Program {
   readonly runCgiProgram: (bundled: BundledProgram) => Promise<void>;
   /** What the modules of the program export. */
@@ -48,53 +52,52 @@ interface Program {
   library: () => unknown;
 }
 
-function evaluatePart(
-  name: "program" | "later",
-  more: object,
-): { readonly exported: object; readonly script: CachedScript } {
-  const file = join(import.meta.dirname, `${name}.cjs`);
+interface OtherPart {
+  readonly modules: Record<string, () => unknown>;
+}
+
+/** The parts that were needed, in their order. */
+const scripts: CachedScript[] = [];
+const otherParts = new Map<string, OtherPart>();
+
+/** Gives what the part exports. `more` is what it has of the other ones. */
+function evaluatePart(name: string, more: object): unknown {
+  const file = join(here, `${name}.cjs`);
   const codeFile = cacheFolder === undefined ? undefined : join(cacheFolder, `${codeName}.${name}.code`);
   const script = evaluateFile(file, codeFile); // it is ASCII
+  scripts.push(script);
   const module = new loader(file);
   module.filename = file;
   // Applications that are ES modules get the library from here, too.
   loader._cache[file] = module;
   const own = (id: string): unknown => require(id);
-  (script.value as ModuleWrapper)(
-    module.exports as object,
-    Object.assign(own, more),
-    module,
-    file,
-    import.meta.dirname,
-  );
-  return { exported: module.exports as object, script };
+  (script.value as ModuleWrapper)(module.exports as object, Object.assign(own, more), module, file, here);
+  return module.exports;
 }
 
-let laterPart: ReturnType<typeof evaluatePart> | undefined;
-
-function later(): Record<string, () => unknown> {
-  laterPart ??= evaluatePart("later", { needed: program.needed() });
-  return (laterPart.exported as { readonly later: Record<string, () => unknown> }).later;
+function part(name: string): OtherPart["modules"] {
+  const known = otherParts.get(name) ?? (evaluatePart(name, { needed: program.needed(), part }) as OtherPart);
+  otherParts.set(name, known);
+  return known.modules;
 }
 
 delete process.mainModule;
-const { exported, script } = evaluatePart("program", { import: importModule, later });
-const program = exported as Program;
-program.library = () => later()["index.js"]?.();
+const program = evaluatePart("program", { import: importModule, part }) as Program;
+program.library = () => part("later")["index.js"]?.();
 void program.runCgiProgram({
-  library: { file: join(import.meta.dirname, "index.js"), load: program.library },
+  library: { file: join(here, "index.js"), load: program.library },
   importModule,
   words,
   cacheFolder,
   kept() {
-    const parts = laterPart === undefined ? [script] : [script, laterPart.script];
+    const asked = [...scripts];
     return {
-      isKept: cacheFolder === undefined || parts.every(({ isKept }) => isKept),
+      isKept: asked.every(({ isKept }) => isKept),
       keepFirst() {
-        if (!script.isKept) script.keep();
+        if (asked[0]?.isKept === false) asked[0].keep();
       },
       keep() {
-        for (const part of parts) part.keep();
+        for (const script of asked) script.keep();
       },
     };
   },
