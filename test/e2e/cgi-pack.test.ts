@@ -2,7 +2,8 @@
 // answers are those of the first process, which has none; what changes is seen by the next process.
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, utimesSync } from "node:fs";
+import { dirname } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Workspace } from "../harness/workspace.ts";
 
@@ -17,11 +18,15 @@ interface Answer {
 /** The cache folder of an application, which belongs to whoever runs the test. */
 const cacheOf = (name: string): string => workspace.path("tmp", `${name}-cache`);
 
-/** `meanwhile` is given a promise that settles when the response has ended. */
+interface Asked {
+  readonly program?: string;
+  /** Is given a promise that settles when the response has ended. */
+  readonly meanwhile?: (ended: Promise<unknown>) => Promise<void>;
+}
+
 async function ask(
   name: string,
-  environment: Record<string, string> = {},
-  meanwhile: (ended: Promise<unknown>) => Promise<void> = async () => {},
+  { program = workspace.bin("tsgi-cgi"), meanwhile = async () => {} }: Asked = {},
 ): Promise<Answer> {
   const args = [`--cache-dir=${cacheOf(name)}`, workspace.path(name, "app.ts")];
   const env = {
@@ -34,10 +39,9 @@ async function ask(
     SCRIPT_NAME: "/app",
     REQUEST_URI: "/app/path",
     QUERY_STRING: "",
-    ...environment,
   };
   return await new Promise<Answer>((resolve, reject) => {
-    const child = execFile(workspace.bin("tsgi-cgi"), args, { env, timeout: 30_000 }, (error, stdout, stderr) => {
+    const child = execFile(program, args, { env, timeout: 30_000 }, (error, stdout, stderr) => {
       const body = stdout.slice(stdout.indexOf("\r\n\r\n") + 4);
       resolve({ code: error === null ? 0 : 1, body, stderr });
     });
@@ -166,6 +170,23 @@ test.concurrent("what another process prepares is left to it, unless it must be 
   expect(packed().filter((name) => name.endsWith(".turn"))).toEqual([]);
 });
 
+test.concurrent("a program behind links is the one that they lead to, and its child processes are started as ever", async () => {
+  await install("linked", {
+    "app.ts": `import { decodeText } from "tsgi";
+export const application = async (_: unknown, startResponse: Function) => {
+  ${respond}
+  return JSON.stringify([(await import("tsgi")).decodeText === decodeText, process.execArgv, process.argv[1]]);
+};`,
+  });
+  const bin = workspace.bin("tsgi-cgi");
+  const link = workspace.path("linked-folder");
+  symlinkSync(dirname(dirname(bin)), link);
+  for (let count = 0; count < 4; count += 1) {
+    const { body } = await ask("linked", { program: `${link}/bin/tsgi-cgi` });
+    expect(JSON.parse(body)).toEqual([true, [], expect.stringMatching(/linked-folder\/dist\/bundled\/cgi\.cjs$/)]);
+  }
+});
+
 test.concurrent("a changed package is seen by the next process", async () => {
   await install("change", {
     "app.ts": `import value from "value";
@@ -251,11 +272,15 @@ export const application = (environ: Record<string, Function>, startResponse: Fu
   return "ends";
 };`,
   );
-  const asked = ask("late-work", {}, async (ended) => {
+  const meanwhile = async (ended: Promise<unknown>): Promise<void> => {
     await ended;
     await workspace.write("gate", "");
+  };
+  expect(await ask("late-work", { meanwhile })).toMatchObject({
+    code: 0,
+    body: "ends",
+    stderr: expect.stringContaining("the work has ended"),
   });
-  expect(await asked).toMatchObject({ code: 0, body: "ends", stderr: expect.stringContaining("the work has ended") });
 });
 
 test.concurrent("many first processes at once, and a cache that is broken or belongs to others, answer rightly", async () => {
