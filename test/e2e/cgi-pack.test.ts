@@ -283,6 +283,31 @@ export const application = (environ: Record<string, Function>, startResponse: Fu
   });
 });
 
+test.concurrent("the process ends with the response, whatever the application leaves behind", async () => {
+  await install("ends", {
+    "app.ts": `setInterval(() => {}, 60_000);
+process.on("exit", (code) => console.error("exit", code));
+export const application = (_: unknown, startResponse: Function) => {
+  ${respond}
+  return "timer";
+};`,
+  });
+  await install("again", {
+    "app.ts": `process.on("beforeExit", () => {
+  console.error("before exit");
+  setTimeout(() => {}, 60_000);
+});
+export const application = (_: unknown, startResponse: Function) => {
+  ${respond}
+  return "listener";
+};`,
+  });
+  for (let count = 0; count < 4; count += 1) {
+    expect(await ask("ends")).toMatchObject({ code: 0, body: "timer", stderr: expect.stringContaining("exit 0") });
+    expect(await ask("again")).toMatchObject({ code: 0, body: "listener", stderr: "" });
+  }
+});
+
 test.concurrent("many first processes at once, and a cache that is broken or belongs to others, answer rightly", async () => {
   await install("many", {
     "app.ts": `export const application = (_: unknown, startResponse: Function) => {
