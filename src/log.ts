@@ -1,6 +1,6 @@
 // The process log, on pino: one line per event, JSON on stderr or in a file, or readable text on a terminal.
-// Rules: pino is loaded when the first line is logged, since a CGI process that logs nothing should not pay for it; lines
-// are written at once, so that none is lost when the process ends; no line holds Authorization or a cookie.
+// Rules: pino is loaded when the first line is written, since a process that logs nothing should not pay for it; lines are
+// written at once, so that none is lost when the process ends; no line holds Authorization or a cookie.
 
 import { createRequire } from "node:module";
 import type { pino as Pino, Logger, LoggerOptions } from "pino";
@@ -26,6 +26,8 @@ export interface LogOptions {
 export interface ProcessLog extends Log {
   /** For one line per request: kept whatever the level is. */
   access(): Log;
+  /** Loads what writes lines, while descriptors are to be had. */
+  load(): void;
   /** Opens the log file that has the name now. Throws BootError, and goes on as before. Nothing to do for stderr. */
   reopen(): void;
 }
@@ -93,7 +95,9 @@ export function createLog(options: LogOptions): ProcessLog {
   const file = options.file === undefined ? undefined : new LogFile(options.file);
   let loaded: Logger | undefined;
   const logger = (): Logger => (loaded ??= withCleanChildren(loadPino(options, file)));
+  const leastLevel = logLevels.indexOf(options.level);
   const method = (level: keyof Omit<Log, "child">) => (fields: object | string, message?: string) => {
+    if (logLevels.indexOf(level) < leastLevel) return;
     if (typeof fields === "string") logger()[level](fields);
     else logger()[level](fields, message);
   };
@@ -106,6 +110,7 @@ export function createLog(options: LogOptions): ProcessLog {
     fatal: method("fatal"),
     child: (bindings) => logger().child(bindings),
     access: () => logger().child({}, { level: "info" }),
+    load: () => void logger(),
     reopen: () => file?.reopen(),
   };
 }

@@ -77,17 +77,19 @@ export interface WireHead {
 
 /** Reads the head that node:http wrote for the wire ("HTTP/1.1 200 OK" and header lines), without connection headers. */
 export function parseWireHead(text: string): WireHead {
-  const lines = text.split("\r\n");
   const headers: Array<readonly [string, string]> = [];
   let hasLength = false;
-  for (let index = 1; index < lines.length; index += 1) {
-    const line = lines[index] ?? "";
-    const colon = line.indexOf(":");
-    if (colon === -1) continue;
-    const name = line.slice(0, colon);
-    if (isConnectionHeader(name)) continue;
-    if (name.length === 14 && name.toLowerCase() === "content-length") hasLength = true;
-    headers.push([name, line.slice(colon + 2)]);
+  const first = text.indexOf("\r\n");
+  let start = first + 2;
+  for (let end = text.indexOf("\r\n", start); end > start; end = text.indexOf("\r\n", start)) {
+    const colon = text.indexOf(":", start);
+    const name = text.slice(start, colon);
+    const lowerName = name.toLowerCase();
+    if (colon !== -1 && colon < end && !kept.has(lowerName)) {
+      if (lowerName === "content-length") hasLength = true;
+      headers.push([name, text.slice(colon + 2, end)]);
+    }
+    start = end + 2;
   }
-  return { status: (lines[0] ?? "").slice("HTTP/1.1 ".length), headers, hasLength };
+  return { status: text.slice("HTTP/1.1 ".length, first), headers, hasLength };
 }

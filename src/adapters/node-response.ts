@@ -63,6 +63,7 @@ export function adoptResponse(response: ServerResponse, listener: ResponseListen
   response.sendDate = false; // Apache sends one
   Object.assign(response, {
     [listenerKey]: listener,
+    _removedConnection: true, // it makes no header of its own for the connection
     _storeHeader: ownStoreHeader,
     _finish: ownFinish,
     writeContinue: ownWriteContinue,

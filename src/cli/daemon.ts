@@ -59,6 +59,15 @@ function reloadOnSignals(reload: () => Promise<unknown>): void {
   for (const signal of signals) process.on(signal, () => void reload());
 }
 
+/** How long after the start what need not be done before is done, ms. */
+const settleMs = 300;
+let settle: () => void = () => {};
+
+/** Has something done once, a moment after a daemon has started, or at its end if that comes before. */
+export function onStarted(callback: () => void): void {
+  settle = callback;
+}
+
 async function run(app: string | undefined, command: Command): Promise<number> {
   // A terminal that closes ends what was started in it; without one SIGHUP means reload.
   const stop = new StopRequest(process.stdin.isTTY ? [] : ["SIGHUP"]);
@@ -85,7 +94,9 @@ async function run(app: string | undefined, command: Command): Promise<number> {
       return 0;
     }
     for (const address of addresses) process.stdout.write(`tsgi: listening on ${address}\n`);
+    setTimeout(settle, settleMs).unref();
     await supervisor.stopAsked;
+    settle();
     return 0;
   } finally {
     await supervisor.stop();

@@ -1,8 +1,7 @@
 // The version of this package, as its manifest says it.
 
-import { createRequire } from "node:module";
+import { packageRoot, readVersion } from "../loader/package.ts";
 
 export function packageVersion(): string {
-  const manifest = createRequire(import.meta.url)("../../package.json") as { version: string };
-  return manifest.version;
+  return readVersion(packageRoot);
 }

@@ -4,14 +4,21 @@ import { BlockList, isIP } from "node:net";
 import type { ListenAddress } from "./address.ts";
 import { formatListenAddress } from "./address.ts";
 
-const loopback = new BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4");
-loopback.addAddress("::1", "ipv6");
+let loopback: BlockList | undefined;
+
+function loopbackList(): BlockList {
+  const list = new BlockList();
+  list.addSubnet("127.0.0.0", 8, "ipv4");
+  list.addAddress("::1", "ipv6");
+  return list;
+}
 
 /** Whether an IP address is one of this machine's own loopback interface. */
 export function isLoopback(address: string): boolean {
   const family = isIP(address);
-  return family !== 0 && loopback.check(address, family === 6 ? "ipv6" : "ipv4");
+  if (family === 0) return false;
+  loopback ??= loopbackList();
+  return loopback.check(address, family === 6 ? "ipv6" : "ipv4");
 }
 
 function isLocal(host: string): boolean {

@@ -99,7 +99,7 @@ export class FcgiConnection {
   #target: Target = "skip";
   /** The BEGIN_REQUEST that is being read: its id, its body, and how much of that has come. */
   #beginId = 0;
-  readonly #beginBody = Buffer.alloc(8);
+  readonly #beginBody = Buffer.allocUnsafe(8);
   #beginBytes = 0;
   #values: PairReader | undefined;
 

@@ -4,6 +4,8 @@
 // FastCGI 1.0, section 3.4.
 
 import { FcgiPeerError } from "../errors.ts";
+import type { KnownName } from "./known-names.ts";
+import { noNames } from "./known-names.ts";
 
 /** Names and values as bytes in latin-1. No prototype, since names come from outside. */
 export type Params = Record<string, string>;
@@ -20,7 +22,10 @@ const FIRST_CARRY_BYTES = 256;
 export class PairReader {
   readonly #what: string;
   readonly #maxBytes: number;
-  readonly #params: Params = Object.create(null) as Params;
+  /** The names that were decoded, as long as they are such as came before; then their values are no more than a list. */
+  #known: KnownName | undefined = noNames();
+  readonly #values: string[] = [];
+  #params: Params | undefined;
   /** Bytes pushed, and those of them that were whole pairs. */
   #received = 0;
   #decoded = 0;
@@ -47,7 +52,7 @@ export class PairReader {
   finish(): Params {
     if (this.#carried > 0) throw new FcgiPeerError(`${this.#what} ended inside a name-value pair`);
     this.#carry = undefined;
-    return this.#params;
+    return this.#params ?? this.#known?.object(this.#values) ?? (Object.create(null) as Params);
   }
 
   /** Decodes whole pairs and returns where the first incomplete one begins. */
@@ -67,15 +72,23 @@ export class PairReader {
         if (this.#decoded + next - at > this.#maxBytes) throw this.#tooLong();
         break;
       }
-      if (text === undefined) {
-        this.#params[bytes.toString("latin1", name, value)] = bytes.toString("latin1", value, next);
-      } else {
-        this.#params[text.slice(name - start, value - start)] = text.slice(value - start, next - start);
+      const valueText = text?.slice(value - start, next - start) ?? bytes.toString("latin1", value, next);
+      const known = this.#known?.after(bytes, name, value);
+      if (known === undefined) this.#addUnknown(bytes.toString("latin1", name, value), valueText);
+      else {
+        this.#known = known;
+        this.#values.push(valueText);
       }
       this.#decoded += next - at;
       at = next;
     }
     return at;
+  }
+
+  #addUnknown(name: string, value: string): void {
+    this.#params ??= this.#known?.hashTable(this.#values) ?? (Object.create(null) as Params);
+    this.#known = undefined;
+    this.#params[name] = value;
   }
 
   /** Adds to the incomplete pair what it lacks; decodes it when that was all. Returns the first byte not taken. */

@@ -112,7 +112,7 @@ interface RecordHandler {
 /** Cuts a byte stream into records. It throws FcgiPeerError for a foreign version and what its handler throws. */
 export class RecordReader {
   readonly #handler: RecordHandler;
-  readonly #fragment = Buffer.alloc(HEADER_BYTES);
+  readonly #fragment = Buffer.allocUnsafe(HEADER_BYTES);
   #fragmentBytes = 0;
   #contentLeft = 0;
   #paddingLeft = 0;

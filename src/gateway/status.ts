@@ -77,8 +77,20 @@ export function reasonOf(code: number): string {
 
 const statusPattern = /^([2-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
 
+/** What was read before: an application has few of them. */
+const known = new Map<string, Status>();
+const maxKnown = 100;
+
 /** Reads a status; throws ContractError for one that cannot be sent. */
 export function parseStatus(text: string): Status {
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  const status = readStatus(text);
+  if (known.size < maxKnown) known.set(text, status);
+  return status;
+}
+
+function readStatus(text: string): Status {
   const match = typeof text === "string" ? statusPattern.exec(text) : null;
   if (match === null) {
     throw new ContractError(`malformed status ${JSON.stringify(text)}: expected "200 OK" or "200", from 200 to 599`);

@@ -12,8 +12,8 @@ export interface CachedScript {
   readonly value: unknown;
   /** Whether its machine code is kept already. */
   readonly isKept: boolean;
-  /** Keeps what was compiled until now, functions that have run included. Never throws. */
-  readonly keep: () => void;
+  /** Keeps what was compiled until now, functions that have run included; in `file` where it is given. Never throws. */
+  readonly keep: (file?: string) => void;
 }
 
 /** Evaluates a text as a script, in which there is no `import()`: Node warns of experiments where it lets a script have it. `codeFile` is where its machine code is kept, if anywhere. Throws what the text throws. */
@@ -47,10 +47,10 @@ function evaluate({ text, filename, code, keptFile, toKeep }: Evaluated): Cached
   return {
     value: script.runInThisContext(),
     isKept,
-    keep() {
-      if (keptFile === undefined) return;
+    keep(file = keptFile) {
+      if (file === undefined) return;
       try {
-        writeWhole(dirname(keptFile), basename(keptFile), toKeep(script.createCachedData()));
+        writeWhole(dirname(file), basename(file), toKeep(script.createCachedData()));
       } catch (error) {
         if (systemCodeOf(error) === undefined) throw error; // a full or read-only disk: it is compiled the next time, too
       }

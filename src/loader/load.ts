@@ -86,7 +86,7 @@ const underWay = new Map<string, Promise<ScriptOutcome>>();
  * as its name. A relative file counts from `cwd`. Never fails: whether the file is there is for the load to say.
  */
 export function parseAppReference(text: string, cwd: string): AppReference {
-  if (!text.includes("#")) return { file: resolve(cwd, text), exportName: undefined }; // the expression below is slow to make
+  if (!text.includes("#")) return { file: resolve(cwd, text), exportName: undefined }; // the expression takes long to compile
   const [, file = "", exportName = ""] = /^(.+)#([\p{ID_Start}$_][\p{ID_Continue}$\u200C\u200D]*)$/su.exec(text) ?? [];
   if (file === "" || existsSync(resolve(cwd, text))) return { file: resolve(cwd, text), exportName: undefined };
   return { file: resolve(cwd, file), exportName };

@@ -12,6 +12,12 @@ export const libraryMain: string =
     ? join(import.meta.dirname, "index.js")
     : join(packageRoot, "dist", "index.js");
 
+/** The files of what this package exports, by the names that applications import. */
+export const libraryFiles: Readonly<Record<string, string | undefined>> = {
+  tsgi: libraryMain,
+  "tsgi/node-fastcgi": join(dirname(libraryMain), "node-fastcgi.js"),
+};
+
 /** Major version of the running Node. */
 export const nodeMajor: string = process.versions.node.split(".", 1)[0] ?? "";
 

@@ -11,7 +11,7 @@ import { dirname, extname, join, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Loader, OnLoadArgs, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
 import type { Inputs } from "./inputs.ts";
-import { libraryMain, packageRoot } from "./package.ts";
+import { libraryFiles, packageRoot } from "./package.ts";
 import { addScope, applyEdits } from "./scope.ts";
 import type { Form, ScopedText, ScopeEdit } from "./scope.ts";
 
@@ -119,8 +119,7 @@ class Resolver {
   /** This very package, wherever the application lives and whatever else of that name is installed there. */
   #resolvePackage(args: OnResolveArgs): OnResolveResult {
     try {
-      const isMain = args.path === "tsgi";
-      const file = isMain ? libraryMain : createRequire(join(packageRoot, "package.json")).resolve(args.path);
+      const file = libraryFiles[args.path] ?? createRequire(join(packageRoot, "package.json")).resolve(args.path);
       const isCommonJs = args.kind === "require-call" || this.#isStaticInCommonJs(args);
       return { path: isCommonJs ? file : this.#addressOf(file), external: true };
     } catch {

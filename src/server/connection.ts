@@ -9,7 +9,6 @@ import type { StoppingError } from "../errors.ts";
 import { ClientGoneError, messageOf } from "../errors.ts";
 import type { FcgiEvent, FcgiLimits } from "../fastcgi/connection.ts";
 import { FcgiConnection } from "../fastcgi/connection.ts";
-import { asBuffer } from "../fastcgi/record.ts";
 import type { Admission, Waiter } from "./admission.ts";
 import { ConnectionTimers } from "./connection-timers.ts";
 import type { Service } from "./dispatch.ts";
@@ -18,6 +17,7 @@ import type { HandOver } from "./fastcgi-server.ts";
 import type { RequestClock } from "./request-clock.ts";
 import type { RequestEvent, RequestHost } from "./request.ts";
 import { FcgiRequest } from "./request.ts";
+import { SharedRead } from "./shared-read.ts";
 import { releaseHandle, takeUnread } from "./socket-handle.ts";
 import { SpoolingFlow } from "./spool.ts";
 import type { Traffic } from "./traffic.ts";
@@ -54,6 +54,7 @@ export class SocketConnection implements RequestHost, Waiter {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #codec: FcgiConnection;
+  readonly #reading: SharedRead;
   #request: FcgiRequest | undefined;
   readonly #timers = new ConnectionTimers();
   #isReadingParams = false;
@@ -78,7 +79,7 @@ export class SocketConnection implements RequestHost, Waiter {
     this.#socket = socket;
     this.#options = options;
     this.#codec = new FcgiConnection(options.limits);
-    socket.on("data", (bytes: Buffer) => this.receive(bytes));
+    this.#reading = new SharedRead(socket, (bytes) => this.receive(bytes));
     socket.on("end", () => this.#peerEnded());
     socket.on("drain", () => this.#drained());
     socket.on("error", (error) => options.service.log.debug({ err: error }, "FastCGI connection failed"));
@@ -91,8 +92,7 @@ export class SocketConnection implements RequestHost, Waiter {
   drain(handOver: HandOver | undefined): void {
     this.#isDraining = true;
     this.#handOver = handOver;
-    const isQueued = this.#options.admission.isWaiting(this);
-    if (handOver === undefined && this.#turn === "awaited" && !isQueued) this.refused();
+    if (handOver === undefined && this.#turn === "awaited" && !this.#options.admission.isWaiting(this)) this.refused();
     else this.#settle();
   }
 
@@ -159,7 +159,7 @@ export class SocketConnection implements RequestHost, Waiter {
 
   // What comes from the socket.
 
-  /** Takes bytes from the socket, or those that came before it was ours. */
+  /** Takes bytes from the socket, or those that came before it was ours. They are not kept. */
   receive(bytes: Buffer): void {
     if (this.#isClosing) return;
     if (this.#turn === "none") this.#askTurn();
@@ -195,7 +195,7 @@ export class SocketConnection implements RequestHost, Waiter {
   }
 
   #hold(bytes: Buffer): void {
-    this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held = Buffer.concat([this.#held, bytes]);
     this.#socket.pause();
     this.#settle();
   }
@@ -221,7 +221,7 @@ export class SocketConnection implements RequestHost, Waiter {
         this.#begin(event);
         break;
       case "stdin":
-        this.#request?.pushInput(asBuffer(event.data));
+        this.#request?.pushInput(this.#reading.keep(event.data));
         break;
       case "stdin-end":
         this.#request?.endInput();

@@ -18,13 +18,11 @@ export interface Engine {
   drain(options: DrainOptions): Promise<boolean>;
 }
 
-const require = createRequire(import.meta.url);
-
 /** Throws BootError unless what the engine needs is installed. Loads nothing. */
 export function checkEngine(name: EngineName): void {
   if (name === "tsgi") return;
   try {
-    require.resolve(name);
+    createRequire(import.meta.url).resolve(name);
   } catch (error) {
     throw new BootError(`--engine ${name}: the package ${name} is not installed; run npm install ${name}`, error);
   }
@@ -34,5 +32,5 @@ export function checkEngine(name: EngineName): void {
 export function createEngine(name: EngineName, options: FastCgiOptions): Engine {
   if (name === "tsgi") return new FastCgiServer(options);
   checkEngine(name);
-  return new NodeFastCgiEngine(require(name) as NodeFastCgiPackage, options);
+  return new NodeFastCgiEngine(createRequire(import.meta.url)(name) as NodeFastCgiPackage, options);
 }

@@ -191,13 +191,12 @@ export function createPeerCheck(
   allow: readonly string[],
   onRefused: (address: string) => void,
 ): (socket: Socket) => boolean {
-  const list = addressList(allow, "--allow");
-  list.addSubnet("127.0.0.0", 8, "ipv4");
-  list.addAddress("::1", "ipv6");
+  let list = allow.length === 0 ? undefined : allowedList(allow);
   const logged = new Set<string>();
   return (socket) => {
     const address = socket.remoteAddress;
     if (address === undefined) return socket.remoteFamily === undefined; // a unix socket has neither
+    list ??= allowedList(allow);
     if (list.check(address, isIP(address) === 6 ? "ipv6" : "ipv4")) return true;
     if (!logged.has(address) && logged.size < maxLoggedPeers) {
       logged.add(address);
@@ -205,6 +204,13 @@ export function createPeerCheck(
     }
     return false;
   };
+}
+
+function allowedList(allow: readonly string[]): BlockList {
+  const list = addressList(allow, "--allow");
+  list.addSubnet("127.0.0.0", 8, "ipv4");
+  list.addAddress("::1", "ipv6");
+  return list;
 }
 
 /** Addresses and subnets, as `flag` names them. Throws BootError. */

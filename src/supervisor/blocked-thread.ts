@@ -61,12 +61,13 @@ function lineOf({ functionName, url, location }: Frame, urls: ReadonlyMap<string
 }
 
 /** Where our own programs lie: the callers of every application. */
-const ownFolder = new URL("../", import.meta.url).href;
+const ownFolder = (): string => new URL("../", import.meta.url).href;
 
 /** The calls of the application and of what it calls; those of ours that led there say nothing. */
 function ofApplication(frames: readonly Frame[], urls: ReadonlyMap<string, string>): readonly Frame[] {
   const urlOf = ({ url, location }: Frame): string => (url === "" ? (urls.get(location.scriptId) ?? "") : url);
-  const first = frames.findIndex((frame) => urlOf(frame).startsWith(ownFolder));
+  const own = ownFolder();
+  const first = frames.findIndex((frame) => urlOf(frame).startsWith(own));
   return first > 0 ? frames.slice(0, first) : frames;
 }
 

@@ -9,10 +9,10 @@ import type { SocketAccess } from "../server/listen.ts";
 import { readSecret } from "../server/peer-secret.ts";
 import type { Log } from "../spec.ts";
 import type { Target } from "../server/route.ts";
-import { withoutServiceVariables } from "./activation.ts";
 import type { WorkerConfig } from "./messages.ts";
 import type { Policy } from "./plan.ts";
 import type { RunAs } from "./run-as.ts";
+import { plainEnvironment, plainFlags } from "./worker-process.ts";
 
 export interface GroupOptions {
   readonly config: GroupConfig;
@@ -112,17 +112,17 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
   };
 }
 
-/** The workers' environment: ours, without what a service manager told the supervisor, and with the group's own. */
+/** The workers' environment, with the group's own variables. */
 export function environmentOf(config: GroupConfig, runAs: RunAs | undefined): NodeJS.ProcessEnv {
-  const environment: NodeJS.ProcessEnv = { ...withoutServiceVariables(process.env), UV_USE_IO_URING: "0" };
+  const environment = plainEnvironment();
   if (runAs !== undefined) delete environment["HOME"]; // root's
   return { ...environment, ...config.env };
 }
 
-/** Flags for the workers' node. The last one ends them, so that none swallows what follows. */
+/** Flags for the workers' node. */
 export function nodeFlagsOf({ nodeOptions, maxOldSpaceSize }: GroupConfig): readonly string[] {
   const heap = maxOldSpaceSize === 0 ? [] : [`--max-old-space-size=${maxOldSpaceSize}`];
-  return [...heap, ...nodeOptions, "--"];
+  return [...heap, ...nodeOptions, ...plainFlags];
 }
 
 export function policyOf(config: GroupConfig): Policy {

@@ -273,6 +273,7 @@ export class ProcessGroup {
       id: lastWorker,
       generation,
       config: this.#workerConfig,
+      listening: this.#listener?.handle,
       environment: environmentOf(config, this.#runAs),
       nodeOptions: nodeFlagsOf(config),
       reportDir,

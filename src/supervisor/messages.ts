@@ -58,9 +58,20 @@ export interface WorkerConfig {
   readonly title: string;
 }
 
+/** What a process has to know of itself. */
+export interface ProcessStart {
+  /** Where node's own report of a heap that was full goes; the worker's user can write there and nobody else. */
+  readonly report: { readonly folder: string; readonly name: string };
+  /** Variables that are to be taken out of its environment. */
+  readonly withheld: readonly string[];
+  /** Whether its watchdog may start when the application has been loaded. */
+  readonly isWatchedLate: boolean;
+}
+
 export type ToWorker =
-  | { readonly type: "boot"; readonly config: WorkerConfig }
-  /** With the listening socket: accept from now on; in the place of an earlier one. */
+  /** With the listening socket, on which it is not to accept yet. */
+  | { readonly type: "boot"; readonly config: WorkerConfig; readonly start: ProcessStart }
+  /** Accept from now on: on the socket that comes with it, in the place of an earlier one, else on that of "boot". */
   | { readonly type: "serve" }
   /** With a socket: a connection that another process accepted. `bytes` were read from it and not looked at. */
   | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined; readonly waitedMs: number }

@@ -19,10 +19,8 @@ import { ControlServer } from "./control.ts";
 import { ProcessGroup } from "./group.ts";
 import { ServiceNotifier } from "./notify.ts";
 import { PidFile } from "./pid-file.ts";
-import { prometheusText } from "./prometheus.ts";
 import type { HistoryAnswer } from "./status-page/recorder.ts";
 import { Recorder } from "./status-page/recorder.ts";
-import { openStatusServer } from "./status-page/open.ts";
 import type { StatusServer } from "./status-page/server.ts";
 import type { Status } from "./status.ts";
 import { totalStatus } from "./status.ts";
@@ -79,7 +77,10 @@ export class Supervisor implements Controlled {
     if (config.pidFile !== undefined) this.#pidFile = PidFile.write(config.pidFile);
     for (const group of config.groups) await this.#openGroup(group, wasKilled);
     await this.#openControl();
-    this.#statusServer = await openStatusServer(config, { control: this.#control?.path, wasKilled }, this, this.#log);
+    if (config.status !== undefined) {
+      const { openStatusServer } = await import("./status-page/open.ts");
+      this.#statusServer = await openStatusServer(config, { control: this.#control?.path, wasKilled }, this, this.#log);
+    }
     for (const group of this.#groups) group.start();
     const outcomes = await Promise.allSettled(this.#groups.map(({ started }) => started));
     const failures = outcomes.flatMap((outcome, index) =>
@@ -126,6 +127,7 @@ export class Supervisor implements Controlled {
   async metrics(): Promise<string> {
     const status = this.status();
     const groups = this.#groups.map(({ figures }, index) => ({ figures, status: status.groups[index] }));
+    const { prometheusText } = await import("./prometheus.ts");
     return await prometheusText(
       status,
       groups.flatMap(({ figures: { tally, lag }, status: group }) =>

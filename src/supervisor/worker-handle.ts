@@ -3,17 +3,16 @@
 // the process tells the same; the exit is reported once, when the process is gone for certain.
 
 import type { ChildProcess, SendHandle } from "node:child_process";
-import { fork } from "node:child_process";
 import { rmSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { messageOf } from "../errors.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
 import { WorkerFigures } from "./collected-figures.ts";
 import type { ExitCause } from "./exit-cause.ts";
 import { exitCause } from "./exit-cause.ts";
-import type { BootFailure, FromWorker, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
+import { takeHeadStart } from "./head-start.ts";
+import type { BootFailure, FromWorker, ProcessStart, Pulse, ToWorker, WorkerConfig } from "./messages.ts";
 import { pulseMs, readFromWorker } from "./messages.ts";
 import { oomKills } from "./oom-kills.ts";
 import { unresponsiveMs } from "./plan.ts";
@@ -24,11 +23,14 @@ import { waitedMs } from "./relief.ts";
 import type { WorkerStatus } from "./status.ts";
 import type { StuckReport } from "./stuck.ts";
 import { onStuckReport, stuckFd, stuckRequests } from "./stuck.ts";
+import { forkWorker } from "./worker-process.ts";
 
 export interface WorkerOptions {
   readonly id: number;
   readonly generation: number;
   readonly config: WorkerConfig;
+  /** What it will listen on. It goes on belonging to the caller. */
+  readonly listening: SocketHandle | undefined;
   readonly environment: NodeJS.ProcessEnv;
   /** Flags for node. */
   readonly nodeOptions: readonly string[];
@@ -45,8 +47,6 @@ export interface WorkerEvents {
   /** The process is gone. */
   ended(worker: WorkerHandle, cause: ExitCause): void;
 }
-
-const program = fileURLToPath(new URL("./worker-main.js", import.meta.url));
 
 const silence: Pulse = {
   type: "pulse",
@@ -94,24 +94,22 @@ export class WorkerHandle {
     this.#options = options;
     const reportName = `worker-${options.id}.json`;
     this.#reportFile = join(options.reportDir, reportName);
-    const flags = [
-      "--report-on-fatalerror",
-      `--report-directory=${options.reportDir}`,
-      `--report-filename=${reportName}`,
-    ];
-    this.#process = fork(program, [], {
-      serialization: "advanced",
-      execArgv: [...flags, ...options.nodeOptions],
-      env: options.environment,
-      stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
-    });
+    const { environment, nodeOptions, config, reportDir } = options;
+    const needs = { environment, nodeOptions, cacheDir: config.cacheDir };
+    const headStart = takeHeadStart(needs);
+    this.#process = headStart?.process ?? forkWorker(needs);
     const reports = this.#process.stdio[stuckFd];
     if (reports instanceof Readable)
       onStuckReport(reports, (report) => (this.#stuck = { report, atMs: performance.now() }));
     this.#process.on("message", (message: unknown, handle: unknown) => this.#received(message, handle));
     this.#process.on("error", (error) => this.#gone(null, null, messageOf(error)));
     this.#process.on("exit", (code, signal) => this.#gone(code, signal, undefined));
-    this.send({ type: "boot", config: options.config });
+    const start: ProcessStart = {
+      report: { folder: reportDir, name: reportName },
+      withheld: headStart?.withheld ?? [],
+      isWatchedLate: headStart !== undefined,
+    };
+    this.send({ type: "boot", config, start }, options.listening);
   }
 
   get pid(): number {
@@ -197,11 +195,11 @@ export class WorkerHandle {
     return { ...figures, running: stuckRequests(report, Math.round(performance.now() - atMs), figures.running) };
   }
 
-  /** Lets it accept connections. */
+  /** Lets it accept connections. What it has already need not be sent again: one handle after the other waits to be taken. */
   serve(listening: SocketHandle | undefined): void {
     this.state = "serving";
     this.servingSinceMs = performance.now();
-    this.send({ type: "serve" }, listening);
+    this.send({ type: "serve" }, listening === this.#options.listening ? undefined : listening);
   }
 
   /** It goes on serving until another one does in its place. */

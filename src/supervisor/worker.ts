@@ -31,7 +31,7 @@ import { xSendfile } from "../server/x-sendfile.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
 import { pulseMs } from "./messages.ts";
 import { createTracing } from "../tracing/otel.ts";
-import { startWatchdog } from "./watchdog.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** The way to the supervisor. */
 export interface Channel {
@@ -42,10 +42,17 @@ export interface Channel {
 /** How old a look at the application's files may be, ms. */
 const checkIntervalMs = 1000;
 
+/** How long after its start a worker looks for what others have left, ms. */
+const sweepMs = 200;
+
 /** What a worker's process has made for it. */
 export interface WorkerParts {
   readonly log: ProcessLog;
   readonly errorPages: ErrorPages | undefined;
+  /** What it will listen on. */
+  readonly listening: SocketHandle | undefined;
+  /** Whether the watchdog may start when the application has been loaded. */
+  readonly isWatchedLate: boolean;
 }
 
 export class Worker {
@@ -57,15 +64,21 @@ export class Worker {
   readonly #server: Engine;
   readonly #figures: FiguresReporter;
   #reported = "";
+  readonly #watchdog: Watchdog;
+  #listening: SocketHandle | undefined;
   #isFailing = false;
   #isStopping = false;
 
-  constructor(config: WorkerConfig, channel: Channel, { log, errorPages }: WorkerParts) {
+  constructor(config: WorkerConfig, channel: Channel, { log, errorPages, listening, isWatchedLate }: WorkerParts) {
     const scope = new RequestScope({ isExclusive: false });
     captureConsole(log, scope);
     this.#config = config;
     this.#channel = channel;
     this.#log = log;
+    this.#listening = listening;
+    this.#watchdog = new Watchdog(config);
+    if (isWatchedLate) this.#watchdog.startLate();
+    else this.#watchdog.start();
     this.#background = new Background(log);
     this.#figures = new FiguresReporter(config.group, (report) => channel.send(report));
     this.#router = createRouter({
@@ -107,8 +120,6 @@ export class Worker {
   /** Loads the application and says whether it is ready. */
   async boot(): Promise<void> {
     this.#startPulse();
-    this.#figures.start();
-    void sweepUploads(); // what a worker before this one left when it crashed; it never rejects
     try {
       await this.#router.preload();
     } catch (error) {
@@ -121,13 +132,16 @@ export class Worker {
     }
     if (this.#config.followsFiles) setInterval(() => this.#lookAtFiles(), checkIntervalMs).unref();
     this.#channel.send({ type: "ready" });
+    this.#watchdog.start();
+    this.#figures.start();
+    setTimeout(() => void sweepUploads(), sweepMs).unref(); // what a worker before this one left when it crashed; it never rejects
   }
 
   /** Does what the supervisor asks. */
   receive(message: ToWorker, handle: SocketHandle | undefined): void {
     switch (message.type) {
       case "serve":
-        if (handle !== undefined) void this.#serve(handle);
+        void this.#serve(handle);
         break;
       case "connection":
         if (handle !== undefined) this.#server.adopt(handle, bufferOf(message.bytes), message.waitedMs);
@@ -164,7 +178,11 @@ export class Worker {
     await this.#end(shutdownTimeoutMs, false);
   }
 
-  async #serve(handle: SocketHandle): Promise<void> {
+  async #serve(given: SocketHandle | undefined): Promise<void> {
+    const handle = given ?? this.#listening;
+    if (handle !== this.#listening) this.#listening?.close();
+    this.#listening = undefined;
+    if (handle === undefined) return;
     try {
       await listenOnHandle(this.#server.netServer, handle);
     } catch (error) {
@@ -186,6 +204,8 @@ export class Worker {
 
   async #end(deadlineMs: number, handsOver: boolean): Promise<boolean> {
     const startMs = performance.now();
+    this.#listening?.close();
+    this.#listening = undefined;
     const handOver = handsOver ? this.#giveBack : undefined;
     const wereRequestsWhole = await this.#server.drain({ deadlineMs, handOver });
     const restMs = Math.max(0, deadlineMs - (performance.now() - startMs));
@@ -201,10 +221,9 @@ export class Worker {
     const { slowRequestMs } = this.#config;
     const slow = slowRequestMs === 0 ? undefined : new SlowLog({ slowMs: slowRequestMs, meter, log: this.#log });
     answerLooks(() => ({ running: meter.longestRunning(), slow: slow?.takeBlocked() ?? [], nextMs: slow?.nextMs }));
-    const beat = startWatchdog(this.#config);
     let dueMs = performance.now() + pulseMs;
     setInterval(() => {
-      beat();
+      this.#watchdog.beat();
       slow?.look();
       const now = performance.now();
       const lagMs = Math.max(0, Math.round(now - dueMs));

@@ -26,6 +26,7 @@ const errorStatus: Otel.SpanStatusCode.ERROR = 2;
 const maxFolders = 1000;
 
 function hasProvider(): boolean {
+  if (!(registry in globalThis)) return false; // a quarter of the time that reading it takes, for every request
   const registered: unknown = Reflect.get(globalThis, registry);
   return typeof registered === "object" && registered !== null && "trace" in registered;
 }

@@ -21,10 +21,13 @@ afterAll(() => workspace.close(), 60_000);
 
 async function hello(target: FcgiTarget): Promise<string> {
   const peer = await FcgiPeer.open(target);
-  peer.send(request(1, variables("/hello")));
-  const { stdout } = await peer.reply(1);
-  peer.destroy();
-  return stdout.toString().split("\r\n\r\n")[1] ?? "";
+  try {
+    peer.send(request(1, variables("/hello")));
+    const { stdout } = await peer.reply(1);
+    return stdout.toString().split("\r\n\r\n")[1] ?? "";
+  } finally {
+    peer.destroy();
+  }
 }
 
 /** Starts a daemon that must not start; gives what it said. */

@@ -1,5 +1,6 @@
+import { setFlagsFromString } from "node:v8";
 import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { FcgiPeerError } from "../../../src/errors.ts";
 import { PairReader, encodePairs } from "../../../src/fastcgi/pairs.ts";
 import type { Params } from "../../../src/fastcgi/pairs.ts";
@@ -46,6 +47,82 @@ describe("PairReader", () => {
         expect({ ...decode(cutAt(encodePairs(params), cuts)) }).toEqual({ ...params });
       }),
     );
+  });
+
+  it("gives objects without prototype, alike however often their names came", () => {
+    const params = { HTTP_HOST: "localhost", __proto__x: "1", "7": "seven", "wsgi.input": "forged", PATH: "" };
+    const block = encodePairs(params);
+    const first = decode([block]);
+    const bytes = Buffer.concat([block, pair("__proto__", "own"), pair("PATH", "/bin")]);
+    for (let time = 0; time < 10; time += 1) {
+      const [again, more] = [decode([block]), decode([bytes])];
+      expect(Object.getPrototypeOf(again)).toBe(null);
+      expect(Object.entries(again)).toEqual(Object.entries(first));
+      expect(Object.getPrototypeOf(more)).toBe(null);
+      expect(Object.entries(more)).toEqual([...Object.entries({ ...params, PATH: "/bin" }), ["__proto__", "own"]]);
+    }
+    expect(Object.getOwnPropertyDescriptor(first, "HTTP_HOST")).toEqual({
+      value: "localhost",
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  });
+
+  it("takes names that could be code for no more than names", () => {
+    const names = ['"];throw 1;//', "\\", "\u2028", "`${1}`", "a\0b", "constructor", "this"];
+    const bytes = Buffer.concat(names.map((name) => pair(name, "x")));
+    for (let time = 0; time < 10; time += 1) {
+      const expected = names.map((name) => Buffer.from(name, "latin1").toString("latin1"));
+      expect(Object.keys(decode([bytes]))).toEqual(expected);
+    }
+  });
+
+  it("reads more names than it learns, too long ones, and ever new ones", () => {
+    const many = Array.from({ length: 300 }, (_, index) => [`HTTP_NAME_${index}`, String(index)] as const);
+    const long = [
+      ["n".repeat(5000), "long"],
+      ["HTTP_HOST", "after it"],
+    ] as const;
+    for (let time = 0; time < 10; time += 1) {
+      for (const pairs of [many, long, [...many, ...long]]) {
+        const bytes = Buffer.concat(pairs.map(([name, value]) => pair(name, value)));
+        expect(Object.entries(decode(cutAt(bytes, [100, 2000])))).toEqual(pairs);
+      }
+    }
+    for (let time = 0; time < 20_000; time += 1) {
+      const [own, common] = [`HTTP_X_${time}`, ["REQUEST_METHOD", "GET"]] as const;
+      const bytes = Buffer.concat([pair(...common), pair(own, "1"), pair("HTTP_HOST", "h")]);
+      expect(Object.entries(decode([bytes]))).toEqual([common, [own, "1"], ["HTTP_HOST", "h"]]);
+    }
+  });
+
+  it("keeps what it learned when a client sends ever new names, and makes few constructors for such", async () => {
+    setFlagsFromString("--allow-natives-syntax");
+    // eslint-disable-next-line no-new-func, typescript/no-implied-eval, typescript/no-unsafe-type-assertion -- of V8
+    const isLearned = new Function("params", "return %HasFastProperties(params)") as (params: Params) => boolean;
+    vi.resetModules();
+    const fresh = await import("../../../src/fastcgi/pairs.ts");
+    const read = (names: readonly string[]): boolean => {
+      const reader = new fresh.PairReader("PARAMS", 65_536);
+      const bytes = Buffer.concat(names.map((name) => pair(name, "v")));
+      reader.push(bytes, 0, bytes.length);
+      return isLearned(reader.finish());
+    };
+    const common = ["REQUEST_METHOD", "HTTP_HOST", "QUERY_STRING"];
+    for (let time = 0; time < 4; time += 1) read(common);
+    expect(read(common)).toBe(true);
+    const many = Array.from({ length: 90 }, (_, index) => `HTTP_NAME_${index}`);
+    let learned = 0;
+    for (let client = 0; client < 1000; client += 1) {
+      const names = [...many, ...[100, 10, 1].map((place) => `HTTP_${place}_${Math.floor(client / place) % 10}`)];
+      for (let time = 0; time < 4; time += 1) read(names);
+      if (read(names)) learned += 1;
+    }
+    expect(learned).toBeGreaterThan(10);
+    expect(learned).toBeLessThan(200);
+    for (let time = 0; time < 20_000; time += 1) read(["HTTP_HOST", `HTTP_X_${time % 7000}`, `HTTP_Y_${time}`]);
+    expect(read(common)).toBe(true);
   });
 
   it("refuses every proper beginning of a pair, wherever it ends", () => {
