@@ -283,7 +283,7 @@ export const application = (environ: Record<string, Function>, startResponse: Fu
   });
 });
 
-test.concurrent("the process ends with the response, whatever the application leaves behind", async () => {
+test.concurrent("the process ends, whatever the application leaves behind", async () => {
   await install("ends", {
     "app.ts": `setInterval(() => {}, 60_000);
 process.on("exit", (code) => console.error("exit", code));
