@@ -6,6 +6,7 @@
 
 import { Server } from "node:http";
 import { Server as SecureServer } from "node:https";
+import { Server as NetServer } from "node:net";
 import { ContractError } from "../errors.ts";
 import type { Application } from "../spec.ts";
 import type { FetchHandler } from "./fetch-handler.ts";
@@ -41,9 +42,14 @@ function isHono(value: Holder): boolean {
   return Array.isArray(value["routes"]) && hasOwnFunctions(value, ["request"]);
 }
 
+/** A look at node:https loads all of TLS where nobody has: only what is a server at all is compared with it. */
+function isServer(value: unknown): boolean {
+  return value instanceof NetServer && (value instanceof Server || value instanceof SecureServer);
+}
+
 /** The kind of application that a value is by its shape; undefined when it is none. */
 export function adapterOf(value: unknown, otherwise?: FunctionKind): AdapterName | undefined {
-  if (value instanceof Server || value instanceof SecureServer) return "server";
+  if (isServer(value)) return "server";
   if (!isHolder(value)) return undefined;
   if (hasOwnFunctions(value, ["ready", "inject", "routing"])) return "fastify";
   if (hasFunction(value, "fetch")) return isHono(value) ? "hono" : "fetch";

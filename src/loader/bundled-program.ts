@@ -54,11 +54,12 @@ function codeFilesOf({ folder, name, cacheDir }: ProgramSource): readonly string
   return [1, 2].map((pass) => join(cacheFolder, `${stem}-${process.version}.${pass}.code`));
 }
 
-/** Keeps the code in the file after the one that was read. */
-function keepNext(script: CachedScript, source: ProgramSource): void {
+/** Keeps the code in the file after `codeFile`, which was read. */
+function keepNext(script: CachedScript, source: ProgramSource, codeFile: string | undefined): void {
   const [first, second] = codeFilesOf(source);
   if (first === undefined || second === undefined) return;
   const isFirst = !existsSync(first) && !existsSync(second);
+  if (script.isKept && codeFile === second) return;
   script.keep(isFirst ? first : second);
   if (!isFirst) removeQuietly(first);
 }
@@ -82,7 +83,7 @@ export function runBundled(source: ProgramSource): RunningProgram {
     keepCode() {
       if (isKept) return;
       isKept = true;
-      keepNext(script, source);
+      keepNext(script, source, codeFile);
     },
   };
 }

@@ -3,6 +3,7 @@
 // (no symbolic link) of mode 0700 that belongs to the running user, made with that mode in one step, and no folder above it
 // lets strangers rename it. Anything else is refused, never repaired: a repaired folder may already hold foreign files.
 import { lstatSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import type { Stats } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { LoadError, messageOf, systemCodeOf } from "../errors.ts";
@@ -76,8 +77,9 @@ function homeCacheFolder(variable: string | undefined): string | undefined {
 
 function judge(folder: string, uid: number | undefined): Verdict {
   try {
-    makePrivate(folder);
-    const refusal = whyUnsafe(folder, uid);
+    const present = lstatSync(folder, { throwIfNoEntry: false });
+    if (present === undefined) makePrivate(folder);
+    const refusal = whyUnsafe(folder, present ?? lstatSync(folder), uid);
     return refusal === undefined ? { folder } : { refusal };
   } catch (error) {
     return { refusal: `${folder} cannot be used (${messageOf(error)})` };
@@ -85,7 +87,6 @@ function judge(folder: string, uid: number | undefined): Verdict {
 }
 
 function makePrivate(folder: string): void {
-  if (isThere(folder)) return;
   mkdirSync(dirname(folder), { recursive: true, mode: 0o700 });
   try {
     mkdirSync(folder, { mode: 0o700 });
@@ -97,17 +98,23 @@ function makePrivate(folder: string): void {
   writeFileSync(join(folder, ".htaccess"), "Require all denied\n", { mode: 0o600 });
 }
 
-function whyUnsafe(folder: string, uid: number | undefined): string | undefined {
-  const status = lstatSync(folder);
+function whyUnsafe(folder: string, status: Stats, uid: number | undefined): string | undefined {
   if (status.isSymbolicLink()) return `${folder} is a symbolic link`;
   if (!status.isDirectory()) return `${folder} is not a folder`;
   if (uid === undefined) return undefined;
   if (status.uid !== uid) return `${folder} belongs to user ${status.uid}, not to user ${uid} who runs this`;
   const mode = status.mode & 0o777;
   if (mode !== 0o700) return `${folder} has mode 0${mode.toString(8)} instead of 0700`;
-  for (let above = realpathSync.native(dirname(folder)); ; above = dirname(above)) {
-    const isOpen = (statSync(above).mode & 0o1002) === 0o0002;
-    if (isOpen) return `${above}, which holds ${folder}, is writable for everybody`;
+  const open = findOpen(dirname(folder));
+  return open === undefined ? undefined : `${open}, which holds ${folder}, is writable for everybody`;
+}
+
+/** The first folder, from this one up to the root, in which strangers may rename things. */
+function findOpen(folder: string): string | undefined {
+  for (let above = folder; ; above = dirname(above)) {
+    const status = lstatSync(above);
+    if (status.isSymbolicLink()) return findOpen(realpathSync.native(folder)); // has no links, and is seldom needed
+    if ((status.mode & 0o1002) === 0o0002) return above;
     if (above === dirname(above)) return undefined;
   }
 }

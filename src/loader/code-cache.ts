@@ -10,27 +10,47 @@ import { writeWhole } from "./whole-file.ts";
 export interface CachedScript {
   /** What the text evaluates to. */
   readonly value: unknown;
-  /**
-   * Keeps what was compiled until now, functions that have run included, unless it came from the very file. It may be another
-   * one than that which was read. Never throws.
-   */
+  /** Whether its machine code is kept already. */
+  readonly isKept: boolean;
+  /** Keeps what was compiled until now, functions that have run included; in `file` where it is given. Never throws. */
   readonly keep: (file?: string) => void;
 }
 
 /** Evaluates a text as a script, in which there is no `import()`: Node warns of experiments where it lets a script have it. `codeFile` is where its machine code is kept, if anywhere. Throws what the text throws. */
 export function evaluateCached(text: string, filename: string, codeFile: string | undefined): CachedScript {
-  const cachedData = codeFile === undefined ? undefined : readCode(codeFile);
-  const script = new Script(text, {
-    filename,
-    ...(cachedData === undefined ? {} : { cachedData }),
-  });
-  const isCurrent = cachedData !== undefined && script.cachedDataRejected === false;
+  const code = codeFile === undefined ? undefined : readIfThere(codeFile);
+  return evaluate({ text, filename, code, keptFile: codeFile, toKeep: (made) => made });
+}
+
+/**
+ * As evaluateCached, for the text of a file. It is kept together with its machine code, so that one file is read and not two:
+ * the name of `keptFile` has to stand for the version of the text. Throws the system's error when there is no such file.
+ */
+export function evaluateFile(filename: string, keptFile: string | undefined): CachedScript {
+  const kept = keptFile === undefined ? undefined : takeApart(readIfThere(keptFile));
+  const text = kept?.text ?? readFileSync(filename, "utf8");
+  return evaluate({ text, filename, code: kept?.code, keptFile, toKeep: (made) => putTogether(made, text) });
+}
+
+interface Evaluated {
+  readonly text: string;
+  readonly filename: string;
+  readonly code: Buffer | undefined;
+  readonly keptFile: string | undefined;
+  /** What is written to `keptFile`. */
+  readonly toKeep: (code: Buffer) => Buffer;
+}
+
+function evaluate({ text, filename, code, keptFile, toKeep }: Evaluated): CachedScript {
+  const script = new Script(text, { filename, ...(code === undefined ? {} : { cachedData: code }) });
+  const isKept = code !== undefined && script.cachedDataRejected === false;
   return {
     value: script.runInThisContext(),
-    keep(file = codeFile) {
-      if (file === undefined || (isCurrent && file === codeFile)) return;
+    isKept,
+    keep(file = keptFile) {
+      if (file === undefined) return;
       try {
-        writeWhole(dirname(file), basename(file), script.createCachedData());
+        writeWhole(dirname(file), basename(file), toKeep(script.createCachedData()));
       } catch (error) {
         if (systemCodeOf(error) === undefined) throw error; // a full or read-only disk: it is compiled the next time, too
       }
@@ -38,7 +58,24 @@ export function evaluateCached(text: string, filename: string, codeFile: string 
   };
 }
 
-function readCode(file: string): Buffer | undefined {
+/** Two lengths as hexadecimal numbers of eight digits. V8 copies machine code that does not begin at a multiple of eight bytes. */
+const headBytes = 16;
+
+function putTogether(code: Buffer, text: string): Buffer {
+  const lengths = [code.length, text.length].map((length) => length.toString(16).padStart(headBytes / 2, "0"));
+  return Buffer.concat([Buffer.from(lengths.join("")), code, Buffer.from(text, "latin1")]);
+}
+
+function takeApart(bytes: Buffer | undefined): { readonly code: Buffer; readonly text: string } | undefined {
+  if (bytes === undefined) return undefined;
+  const head = bytes.toString("latin1", 0, headBytes);
+  const codeEnd = headBytes + Number.parseInt(head.slice(0, headBytes / 2), 16);
+  const textBytes = Number.parseInt(head.slice(headBytes / 2), 16);
+  if (bytes.length !== codeEnd + textBytes) return undefined; // broken
+  return { code: bytes.subarray(headBytes, codeEnd), text: bytes.toString("latin1", codeEnd) };
+}
+
+function readIfThere(file: string): Buffer | undefined {
   try {
     return readFileSync(file);
   } catch {

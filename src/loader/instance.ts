@@ -58,13 +58,14 @@ export async function importBundle(
 /** Of a bundle that can have no server. */
 const noCapture: ListenCapture = { server: undefined, captured: new Promise(() => {}), end() {} };
 
-/**
- * Looks out for a server that the code of `file` lets listen. Code that imports nothing gets hold of none: node:net need not
- * be loaded for it.
- */
-export function captureFor(file: string, code: string, log: Log | undefined): ListenCapture {
-  const mayListen = /\b(?:import|require|process|globalThis|eval|Function)\b/.test(code);
-  return mayListen ? captureListen(file, log) : noCapture;
+/** Whether code may let a server listen. Code that imports nothing gets hold of none: node:net need not be loaded for it. */
+export function mayListen(code: string): boolean {
+  return /\b(?:import|require|process|globalThis|eval|Function)\b/.test(code);
+}
+
+/** Looks out for a server that the code of `file` lets listen, if it may. */
+export function captureFor(file: string, isPossible: boolean, log: Log | undefined): ListenCapture {
+  return isPossible ? captureListen(file, log) : noCapture;
 }
 
 function readCode(bundle: string): string {
@@ -85,7 +86,7 @@ function instanceOf(slot: string, bundle: string, log: Log | undefined): Instanc
   const instance: Instance = {
     bundle,
     address,
-    capture: captureFor(bundle, readCode(bundle), log),
+    capture: captureFor(bundle, mayListen(readCode(bundle)), log),
     isBroken: false,
   };
   current.set(slot, instance);

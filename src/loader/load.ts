@@ -215,7 +215,7 @@ interface FoundBundle {
 /** Looks in the cache, else compiles. A cache folder that turns out to be full or read-only is passed over. */
 async function findBundle(
   script: string,
-  { cacheDir }: LoadOptions,
+  { cacheDir, fastStart }: LoadOptions,
   mayUseCache: boolean,
 ): Promise<FoundBundle | Failure> {
   const key: EntryKey = { script, packageRoot: dirname(libraryMain), nodeMajor };
@@ -223,7 +223,8 @@ async function findBundle(
   const unusable = new Map<string, string>();
   let outcome: CompileOutcome | undefined;
   for (;;) {
-    const folder = findCacheFolder(cacheDir, owner, unusable);
+    const known = unusable.size === 0 ? fastStart?.cacheFolder : undefined;
+    const folder = known ?? findCacheFolder(cacheDir, owner, unusable);
     const cached = mayUseCache ? readEntry(folder, key, Date.now()) : undefined;
     if (cached !== undefined) return { ok: true, bundle: join(folder, cached.bundle), entry: cached, isCached: true };
     outcome ??= await (await import("./compile.ts")).compile(script);

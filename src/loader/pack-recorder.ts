@@ -1,49 +1,25 @@
 // Watches which installed modules a process loads, and by which names, to put them into a pack.
-// Rules: it changes nothing of what is loaded; what a pack cannot hold stays outside and is loaded as ever: ES modules, native
-// ones, modules that import at run time (their names count from their own file), and what does not compile by itself.
-import { readFileSync } from "node:fs";
-import { dirname, extname, isAbsolute, join, resolve, sep } from "node:path";
-import { types } from "node:util";
-import { Script } from "node:vm";
-import { wrapperStart } from "./pack.ts";
-import type { PackedModule, Resolutions } from "./pack.ts";
+// Rules: it changes nothing of what is loaded; what this package itself loads is none of the application's.
+import { dirname, isAbsolute, sep } from "node:path";
 import { loader } from "./packed-modules.ts";
-import { lookAtFile } from "./packed-file.ts";
-import type { PackedFile } from "./packed-file.ts";
-
-/** More than this is not loaded for one request in earnest. */
-const maxModules = 5000;
-const maxBytes = 32 * 1024 * 1024;
-
-/** What package managers write when they have changed a node_modules folder. */
-const installMarks = [".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml"];
-
-export interface Recorded {
-  readonly modules: readonly PackedModule[];
-  readonly resolutions: Resolutions;
-  readonly files: readonly PackedFile[];
-}
 
 export class PackRecorder {
-  readonly #resolutions = new Map<string, Map<string, string>>();
-  readonly #skipped: string;
+  /** Which file a name stands for, by the folder of the module that requires it. */
+  readonly resolutions = new Map<string, Map<string, string>>();
+  /** What was there before, and what this package has loaded since. */
+  readonly #foreign = new Set(Object.keys(loader._cache));
   readonly #original = loader._resolveFilename;
   readonly #recording: typeof loader._resolveFilename;
 
-  /** Records from now on. `skipped` is a folder whose modules are none of the application's. */
-  constructor(skipped: string) {
-    this.#skipped = skipped + sep;
-    const resolutions = this.#resolutions;
+  /** Records from now on. `ownFolder` is where this package's own modules are. */
+  constructor(ownFolder: string) {
+    const record = this.#record.bind(this, ownFolder + sep);
     const original = this.#original;
     this.#recording = function recordedResolution(this: unknown, ...parameters: Parameters<typeof original>): string {
       const [name, parent, , options] = parameters;
       const file = Reflect.apply(original, this, parameters);
       // eslint-disable-next-line typescript/no-unnecessary-condition -- Node asks for its main module without a parent
-      if (typeof parent?.filename === "string" && options === undefined) {
-        const folder = dirname(parent.filename);
-        const names = resolutions.get(folder) ?? new Map<string, string>();
-        resolutions.set(folder, names.set(name, file));
-      }
+      if (typeof parent?.filename === "string" && options === undefined) record(parent.filename, name, file);
       return file;
     };
     Object.assign(loader, { _resolveFilename: this.#recording });
@@ -54,108 +30,24 @@ export class PackRecorder {
     if (loader._resolveFilename === this.#recording) Object.assign(loader, { _resolveFilename: this.#original });
   }
 
-  /** What was loaded from node_modules folders until now, without the `known` files. Records no more. */
-  async end(known: ReadonlySet<string>): Promise<Recorded> {
-    this.stop();
-    const modules: PackedModule[] = [];
-    const files: PackedFile[] = [];
-    let bytes = 0;
-    for (const [file, module] of Object.entries(loader._cache)) {
-      if (module?.loaded !== true || known.has(file) || !this.#isInstalled(file)) continue;
-      const watched = lookAtFile(file, Date.now());
-      if (watched === undefined) continue;
-      const code = extname(file) === ".mjs" ? await this.#convert(file) : codeOf(file, module);
-      if (code === undefined || (bytes += code.length) > maxBytes || modules.length === maxModules) continue;
-      modules.push({ file, code });
-      files.push(watched);
-    }
-    const resolutions = Object.fromEntries(
-      [...this.#resolutions].map(([folder, names]) => [folder, Object.fromEntries(names)]),
+  /** The modules from node_modules folders that were loaded until now, without the `known` files. */
+  installed(known: ReadonlySet<string>): string[] {
+    return Object.keys(loader._cache).filter(
+      (file) =>
+        !known.has(file) &&
+        !this.#foreign.has(file) &&
+        isAbsolute(file) &&
+        file.includes(`${sep}node_modules${sep}`) &&
+        loader._cache[file]?.loaded === true,
     );
-    return { modules, resolutions, files: [...files, ...watchInstalls(modules)] };
   }
 
-  /**
-   * An ES module that says what `require` gives, as packages have it that support both: a CommonJS package costs nothing to
-   * start, and one ES module in it would cost as much as all else. Others stay outside.
-   */
-  async #convert(file: string): Promise<string | undefined> {
-    const text = readText(file);
-    if (!/\bas\s*["']module\.exports["']/.test(text)) return undefined;
-    const { convertEsModule } = await import("./compile.ts");
-    const code = await convertEsModule(file, text);
-    if (code === undefined) return undefined;
-    const names = this.#resolutions.get(dirname(file)) ?? new Map<string, string>();
-    for (const [, name = ""] of code.matchAll(/\brequire\("(\.[^"]*)"\)/g))
-      names.set(name, resolve(dirname(file), name));
-    this.#resolutions.set(dirname(file), names);
-    return asciiOf(`${code}\nmodule.exports = module.exports["module.exports"];`);
+  #record(ownFolder: string, requiring: string, name: string, file: string): void {
+    const isForeign = requiring.startsWith(ownFolder) || this.#foreign.has(requiring);
+    if (isForeign && loader._cache[file] === undefined) this.#foreign.add(file);
+    if (isForeign) return;
+    const folder = dirname(requiring);
+    const names = this.resolutions.get(folder) ?? new Map<string, string>();
+    this.resolutions.set(folder, names.set(name, file));
   }
-
-  #isInstalled(file: string): boolean {
-    return isAbsolute(file) && file.includes(`${sep}node_modules${sep}`) && !file.startsWith(this.#skipped);
-  }
-}
-
-function codeOf(file: string, module: NodeJS.Module): string | undefined {
-  if (![".js", ".cjs", ".json"].includes(extname(file)) || types.isModuleNamespaceObject(module.exports))
-    return undefined;
-  const text = readText(file);
-  if (extname(file) === ".json") return asciiOf(`module.exports = JSON.parse(${JSON.stringify(text.trim())});`);
-  const code = asciiOf(text.replace(/^#!/, "//"));
-  if (code === undefined) return undefined;
-  if (/\bimport\s*\(/.test(withoutComments(code))) return undefined; // types in comments import, too
-  try {
-    void new Script(`(${wrapperStart}${code}\n})`);
-    return code;
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * A text with other characters escaped, since V8 takes twice as long for a text that has any; undefined where an escape could
- * mean something else: after a backslash, in a template that a function gets as it is written, for the ends of lines.
- */
-function asciiOf(code: string): string | undefined {
-  // eslint-disable-next-line no-control-regex -- all that is not ASCII
-  const others = /[^\0-\x7F]/g;
-  if (!others.test(code)) return code;
-  if (/\\[^\0-\x7F]|[\u2028\u2029]/.test(code) || withoutComments(code).split("\n").some(mayShowRaw)) return undefined;
-  return code.replaceAll(others, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
-/** Whether a function may get a template of this line as it is written, with a character that is not ASCII or a next line. */
-function mayShowRaw(line: string): boolean {
-  const parts = line.split("`");
-  return parts.some((text, index) => {
-    if (index % 2 === 1 || index === parts.length - 1 || !/[\w$)\]]$/.test(text)) return false;
-    // eslint-disable-next-line no-control-regex -- all that is not ASCII
-    return index + 2 >= parts.length || /[^\0-\x7F]/.test(parts[index + 1] ?? "");
-  });
-}
-
-/** Without the comments that begin a line, and those for documentation. */
-function withoutComments(code: string): string {
-  return code.replaceAll(/^\s*\/\/.*$|(?<=^|\s)\/\*\*[^]*?\*\//gm, "");
-}
-
-function readText(file: string): string {
-  return readFileSync(file, "utf8").replace(/^\uFEFF/, "");
-}
-
-/** The node_modules folders that modules came from, with the marks of who installed them. */
-function watchInstalls(modules: readonly PackedModule[]): PackedFile[] {
-  const name = `${sep}node_modules${sep}`;
-  const folders = new Set<string>();
-  for (const { file } of modules) {
-    for (let at = file.indexOf(name); at !== -1; at = file.indexOf(name, at + 1)) {
-      folders.add(file.slice(0, at + name.length - 1));
-    }
-  }
-  const marks = [...folders].flatMap((folder) => installMarks.map((mark) => join(folder, mark)));
-  return [...folders, ...marks].flatMap((path) => {
-    const file = lookAtFile(path, Infinity);
-    return file === undefined ? [] : [file];
-  });
 }

@@ -8,17 +8,15 @@ import { join } from "node:path";
 import type { CacheEntry, ModuleFormat } from "./entry.ts";
 import { isUnchanged } from "./packed-file.ts";
 import type { PackedFile } from "./packed-file.ts";
-import { fingerprint } from "./watch.ts";
-import { removeQuietly, writeWhole } from "./whole-file.ts";
 
 /** Raised when the shape of the index or of the text changes. */
-const formatNumber = 1;
+export const packFormat = 2;
 
 /** Which file a name stands for, by the folder of the module that requires it. */
 export type Resolutions = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export interface Pack {
-  readonly format: typeof formatNumber;
+  readonly format: typeof packFormat;
   readonly node: string;
   /** The bundle that it was made beside. */
   readonly bundle: string;
@@ -29,6 +27,8 @@ export interface Pack {
   /** How often it was made anew with modules that were missing. */
   readonly passes: number;
   readonly moduleFormat: ModuleFormat;
+  /** Whether any of its code may let a server listen. */
+  readonly mayListen: boolean;
   /** Real paths: the application's script, then each module's. */
   readonly files: readonly string[];
   /** The line (from 1) at which each begins in the text. */
@@ -37,22 +37,12 @@ export interface Pack {
   readonly spans: readonly (readonly [start: number, end: number])[];
   readonly resolutions: Resolutions;
   readonly watch: readonly PackedFile[];
+  /** Modules that were loaded and that a pack cannot hold. */
+  readonly outside: readonly string[];
 }
 
-/** A module on its way into a pack. */
-export interface PackedModule {
-  readonly file: string;
-  readonly code: string;
-}
-
-export interface NewPack extends Pick<Pack, "bundle" | "tools" | "moduleFormat" | "passes" | "resolutions" | "watch"> {
-  /** The application first. None: it can only be an ES module. */
-  readonly modules: readonly PackedModule[];
-  /** The application's source map, JSON. */
-  readonly map: string;
-}
-
-const thisNode = `${process.version} ${process.arch}`;
+/** A pack is for the Node that made it. */
+export const thisNode = `${process.version} ${process.arch}`;
 
 /** The compiler's own files, as an entry knows them. */
 export function toolsOf({ tools }: CacheEntry): string {
@@ -69,7 +59,7 @@ export function readPack(
 ): { readonly pack: Pack; readonly text: string | undefined } | undefined {
   try {
     const pack = JSON.parse(readFileSync(join(folder, indexName(entry.bundle)), "utf8")) as Pack;
-    if (pack.format !== formatNumber || pack.node !== thisNode || pack.bundle !== entry.bundle) return undefined;
+    if (pack.format !== packFormat || pack.node !== thisNode || pack.bundle !== entry.bundle) return undefined;
     if (pack.tools !== toolsOf(entry) || !pack.watch.every(isUnchanged)) return undefined;
     if (pack.text === undefined) return { pack, text: undefined };
     const text = readFileSync(join(folder, pack.text), "latin1");
@@ -79,70 +69,19 @@ export function readPack(
   }
 }
 
-/** Stores a pack and removes the one that it replaces. Throws the system's error. */
-export function writePack(folder: string, pack: NewPack): void {
-  const { modules, map, ...rest } = pack;
-  const { code, lines, spans } = joined(modules);
-  const name = modules.length === 0 ? undefined : `${stemOf(pack.bundle)}-${fingerprint(code)}.pack`;
-  const before = readPackIndex(folder, pack.bundle)?.text;
-  if (name !== undefined) {
-    writeWhole(folder, `${name}.map`, Buffer.from(map));
-    writeWhole(folder, name, Buffer.from(code));
-  }
-  const index: Pack = {
-    format: formatNumber,
-    node: thisNode,
-    ...rest,
-    text: name,
-    files: modules.map(({ file }) => file),
-    lines,
-    spans,
-  };
-  writeWhole(folder, indexName(pack.bundle), Buffer.from(JSON.stringify(index)));
-  if (before !== undefined && before !== name) {
-    for (const ending of ["", ".map", ".code"]) removeQuietly(join(folder, before + ending));
-  }
-}
-
-/** The modules that a text was made of. */
-export function modulesIn(pack: Pack, text: string): PackedModule[] {
-  return pack.files.map((file, index) => ({ file, code: text.slice(...(pack.spans[index] ?? [0, 0])) }));
-}
-
-function joined(modules: readonly PackedModule[]): Pick<Pack, "lines" | "spans"> & { readonly code: string } {
-  const lines: number[] = [];
-  const spans: [number, number][] = [];
-  let code = "[";
-  let line = 1;
-  for (const module of modules) {
-    lines.push(line);
-    const start = code.length + wrapperStart.length;
-    spans.push([start, start + module.code.length]);
-    code += `${wrapperStart}${module.code}${moduleEnd}`;
-    line += 2 + (module.code.match(/\r\n|[\n\r\u2028\u2029]/g)?.length ?? 0);
-  }
-  return { code: `${code}]`, lines, spans };
-}
-
-const moduleEnd = "\n},\n";
+/** What stands between the code of one module and the next. */
+export const moduleEnd = "\n},\n";
 /** What follows the code of the last module. */
 const textEnd = `${moduleEnd}]`;
 
 /** What stands before a module's first line; Node gives a module the same five names. */
 export const wrapperStart = "function (exports, require, module, __filename, __dirname) {";
 
-function readPackIndex(folder: string, bundle: string): Pack | undefined {
-  try {
-    return JSON.parse(readFileSync(join(folder, indexName(bundle)), "utf8")) as Pack;
-  } catch {
-    return undefined;
-  }
-}
-
-function stemOf(bundle: string): string {
+/** What the names of all files of an application begin with. */
+export function stemOf(bundle: string): string {
   return bundle.slice(0, bundle.indexOf("-"));
 }
 
-function indexName(bundle: string): string {
+export function indexName(bundle: string): string {
   return `${stemOf(bundle)}.pack.json`;
 }

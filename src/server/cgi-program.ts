@@ -4,14 +4,15 @@
 // is the path of every CGI request, so it imports no more than it needs.
 
 import { messageOf } from "../errors.ts";
-import type { Surroundings } from "../loader/fast-start.ts";
+import type { Variables } from "../gateway/environ.ts";
+import type { KeptProgram, Surroundings } from "../loader/fast-start.ts";
 import { FastStart } from "../loader/fast-start.ts";
 import { createLog, logOptionsOf } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
 import { RequestScope } from "../log/scope.ts";
 import { cgiVariables, runCgi } from "./cgi.ts";
-import { readEntryArguments, targetOf } from "./entry-args.ts";
-import { errorPagesOfEnvironment } from "./error-pages.ts";
+import type { EntryArguments } from "./entry-args.ts";
+import { readEntryArguments, readTrustedWords, targetOf } from "./entry-args.ts";
 
 const logOptions = logOptionsOf(process.env);
 const log = createLog(logOptions);
@@ -19,26 +20,35 @@ const scope = new RequestScope({ isExclusive: true });
 
 /** What a bundled program knows of itself. */
 export interface BundledProgram extends Surroundings {
-  /** Keeps the machine code of the program. Never throws. */
-  readonly keepCode: () => void;
+  /** The arguments that no visitor can have made. */
+  readonly words: readonly string[];
+  /** To be asked after the response: what has run until then is what requests need. */
+  readonly kept: () => KeptProgram;
+}
+
+function ownArguments(variables: Variables): EntryArguments {
+  const [, , , entry = "", ...argv] = process.argv;
+  return readEntryArguments(argv, {
+    entry,
+    scriptFilename: variables["SCRIPT_FILENAME"],
+    query: variables["QUERY_STRING"],
+    adapter: process.env["TSGI_ADAPTER"],
+  });
 }
 
 async function serve(bundled: BundledProgram | undefined): Promise<number> {
-  const [, , outputFd = "1", entry = "", ...argv] = process.argv;
+  const [, , outputFd = "1"] = process.argv;
   const variables = cgiVariables();
   delete process.env["HTTP_PROXY"];
   if (variables["GATEWAY_INTERFACE"] === undefined) {
     process.stderr.write("tsgi-cgi: this program is started by Apache for a CGI request; see `tsgi --help`\n");
     return 2;
   }
-  const args = readEntryArguments(argv, {
-    entry,
-    scriptFilename: variables["SCRIPT_FILENAME"],
-    query: variables["QUERY_STRING"],
-    adapter: process.env["TSGI_ADAPTER"],
-  });
+  const args =
+    bundled === undefined ? ownArguments(variables) : readTrustedWords(bundled.words, process.env["TSGI_ADAPTER"]);
   captureConsole(log, scope);
   const fastStart = bundled === undefined ? undefined : new FastStart(bundled, log);
+  const { TSGI_ERROR_PAGE: errorPage, TSGI_DEBUG: debug, TSGI_TRUSTED_PROXIES: trustedProxies } = process.env;
   const code = await runCgi({
     target: targetOf(args, process.cwd()),
     args,
@@ -47,15 +57,16 @@ async function serve(bundled: BundledProgram | undefined): Promise<number> {
     log,
     isLogApaches: logOptions.file === undefined,
     scope,
-    errorPages: await errorPagesOfEnvironment(process.env, log),
-    // Seldom wanted, and node:net costs a CGI request some milliseconds.
-    mendEnviron:
-      process.env["TSGI_TRUSTED_PROXIES"] === undefined
+    // Both are seldom wanted, and node:net costs a CGI request some milliseconds.
+    errorPages:
+      errorPage === undefined && debug === undefined
         ? undefined
-        : (await import("./trusted-proxies.ts")).proxyTrustOf(process.env),
+        : await (await import("./error-pages.ts")).errorPagesOfEnvironment(process.env, log),
+    mendEnviron:
+      trustedProxies === undefined ? undefined : (await import("./trusted-proxies.ts")).proxyTrustOf(process.env),
     fastStart,
   });
-  if ((await fastStart?.prepareNext()) === true) bundled?.keepCode();
+  if (bundled !== undefined) await fastStart?.prepareNext(bundled.kept());
   return code;
 }
 

@@ -39,8 +39,14 @@ export interface CgiOptions {
 /** How long work after the response, and the rest of stdin, may keep the process, ms. */
 const afterResponseMs = 30_000;
 
-/** The environment as bytes: `process.env` would lose what is not UTF-8. */
+/** The environment as bytes. `process.env` is at hand, but loses what is not UTF-8: all of it has to be ASCII. */
 export function cgiVariables(): Variables {
+  const variables: Variables = Object.assign(Object.create(null), process.env) as Variables;
+  const text = Object.entries(variables).join("");
+  return Buffer.byteLength(text) === text.length ? variables : bytesOfEnvironment();
+}
+
+function bytesOfEnvironment(): Variables {
   const variables: Variables = Object.create(null) as Variables;
   for (const entry of environmentEntries()) {
     const equals = entry.indexOf("=");
@@ -141,10 +147,10 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   const exited = (code: number): void =>
     started.exchange.failUncaught(new ContractError(`process.exit(${code}) was called`));
   process.on("exit", exited);
-  const stdinRead = withBody ? readStdin(started, spool, contentLength) : Promise.resolve();
+  const stdinRead = withBody ? readStdin(started, spool, contentLength) : undefined;
   if (!withBody) started.input.end();
   await sink.finished;
-  await within(stdinRead, afterResponseMs);
+  if (stdinRead !== undefined) await within(stdinRead, afterResponseMs); // the first timer of a process takes its time
   // A visitor does not wait for work after the response. mod_cgi, which gives us a pipe, sends a small response whose end it
   // has seen only when stderr has ended too, but one that may go on at once.
   if (background.isIdle || !sink.isPipe) sink.close();

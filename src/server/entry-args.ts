@@ -56,27 +56,31 @@ export function readEntryArguments(
     readonly adapter?: string | undefined;
   },
 ): EntryArguments {
-  const words = trustedWords(argv, request);
+  return readTrustedWords(trustedWords(argv, request), request.adapter);
+}
+
+/** As readEntryArguments, for what trustedWords has given. `givenAdapter` is that of the environment. */
+export function readTrustedWords(words: readonly string[], givenAdapter: string | undefined): EntryArguments {
   const options = new Map<OptionName, string>();
   let index = 0;
   for (; index < words.length; index += 1) {
     const word = words[index] ?? "";
     if (!word.startsWith("--")) break;
     if (word === "--warm") continue; // read before this program was started
-    const match = /^--([a-z-]+)=(.*)$/s.exec(word);
-    const name = optionNames.find((known) => known === match?.[1]);
+    const equals = word.indexOf("=");
+    const name = optionNames.find((known) => known === word.slice(2, Math.max(2, equals)));
     if (name === undefined) {
       throw new ConfigError([
         `unknown option ${JSON.stringify(word)}; known are --warm, --${optionNames.join("=, --")}=`,
       ]);
     }
-    options.set(name, match?.[2] ?? "");
+    options.set(name, word.slice(equals + 1));
   }
   return {
     app: words[index],
     mountPoint: options.get("mount-point"),
     cacheDir: options.get("cache-dir"),
-    adapter: readAdapter(options.get("adapter") ?? request.adapter),
+    adapter: readAdapter(options.get("adapter") ?? givenAdapter),
     scriptRoot: options.get("script-root"),
     idleTimeoutMs: readQuantity(options, "idle-timeout"),
     memoryLimitBytes: readQuantity(options, "memory-limit"),

@@ -2,7 +2,8 @@
 // answers are those of the first process, which has none; what changes is seen by the next process.
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, utimesSync } from "node:fs";
+import { dirname } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Workspace } from "../harness/workspace.ts";
 
@@ -17,11 +18,15 @@ interface Answer {
 /** The cache folder of an application, which belongs to whoever runs the test. */
 const cacheOf = (name: string): string => workspace.path("tmp", `${name}-cache`);
 
-/** `meanwhile` is given a promise that settles when the response has ended. */
+interface Asked {
+  readonly program?: string;
+  /** Is given a promise that settles when the response has ended. */
+  readonly meanwhile?: (ended: Promise<unknown>) => Promise<void>;
+}
+
 async function ask(
   name: string,
-  environment: Record<string, string> = {},
-  meanwhile: (ended: Promise<unknown>) => Promise<void> = async () => {},
+  { program = workspace.bin("tsgi-cgi"), meanwhile = async () => {} }: Asked = {},
 ): Promise<Answer> {
   const args = [`--cache-dir=${cacheOf(name)}`, workspace.path(name, "app.ts")];
   const env = {
@@ -34,10 +39,9 @@ async function ask(
     SCRIPT_NAME: "/app",
     REQUEST_URI: "/app/path",
     QUERY_STRING: "",
-    ...environment,
   };
   return await new Promise<Answer>((resolve, reject) => {
-    const child = execFile(workspace.bin("tsgi-cgi"), args, { env, timeout: 30_000 }, (error, stdout, stderr) => {
+    const child = execFile(program, args, { env, timeout: 30_000 }, (error, stdout, stderr) => {
       const body = stdout.slice(stdout.indexOf("\r\n\r\n") + 4);
       resolve({ code: error === null ? 0 : 1, body, stderr });
     });
@@ -112,6 +116,75 @@ exports.named = [__filename, __dirname, require.resolve("./inner"), module.id ==
   const bodies = await settle("kinds");
   expect(bodies[0]).toContain("app.ts");
   for (const body of bodies) expect(JSON.parse(body)).toEqual(JSON.parse(bodies[0] ?? ""));
+});
+
+test.concurrent("the first process packs what it has loaded, the second one keeps its machine code, and then nothing is written", async () => {
+  await install("steps", {
+    "app.ts": `import value from "value";
+export const application = (_: unknown, startResponse: Function) => {
+  ${respond}
+  return value;
+};`,
+    "node_modules/value/package.json": `{"name": "value"}`,
+    "node_modules/value/index.js": `module.exports = require("./part");`,
+    "node_modules/value/part.js": `module.exports = "packed";`,
+  });
+  const written = (): Record<string, number> =>
+    Object.fromEntries(
+      readdirSync(cacheOf("steps")).map((name) => [name, statSync(`${cacheOf("steps")}/${name}`).ino]),
+    );
+  const ending = (end: string): string[] => Object.keys(written()).filter((name) => name.endsWith(end));
+  expect(await ask("steps")).toMatchObject({ code: 0, body: "packed" });
+  const [pack = ""] = ending(".pack");
+  const text = readFileSync(`${cacheOf("steps")}/${pack}`, "latin1");
+  expect(text).toContain(`require("./part")`);
+  expect(text).toContain(`"packed"`);
+  expect(ending(".pack.code")).toEqual([]);
+  expect(await ask("steps")).toMatchObject({ code: 0, body: "packed" });
+  expect(ending(".pack.code")).toEqual([`${pack}.code`]);
+  const settled = written();
+  expect(await ask("steps")).toMatchObject({ code: 0, body: "packed" });
+  expect(written()).toEqual(settled);
+});
+
+test.concurrent("what another process prepares is left to it, unless it must be gone", async () => {
+  await install("turns", {
+    "app.ts": `export const application = (_: unknown, startResponse: Function) => {
+  ${respond}
+  return "right";
+};`,
+  });
+  const packed = (): string[] => readdirSync(cacheOf("turns")).filter((name) => /\.(?:pack|code|turn)\b/.test(name));
+  expect(await ask("turns")).toMatchObject({ code: 0, body: "right" });
+  const stem = packed()
+    .find((name) => name.endsWith(".pack.json"))
+    ?.replace(".pack.json", "");
+  for (const name of packed()) rmSync(`${cacheOf("turns")}/${name}`);
+  await workspace.write(`tmp/turns-cache/${stem}.turn`, "", 0o600);
+  for (let count = 0; count < 2; count += 1) {
+    expect(await ask("turns")).toMatchObject({ code: 0, body: "right", stderr: "" });
+    expect(packed()).toEqual([`${stem}.turn`]);
+  }
+  utimesSync(workspace.path("tmp", "turns-cache", `${stem}.turn`), old, old);
+  expect(await settle("turns")).toEqual(["right", "right", "right", "right"]);
+  expect(packed().filter((name) => name.endsWith(".turn"))).toEqual([]);
+});
+
+test.concurrent("a program behind links is the one that they lead to, and its child processes are started as ever", async () => {
+  await install("linked", {
+    "app.ts": `import { decodeText } from "tsgi";
+export const application = async (_: unknown, startResponse: Function) => {
+  ${respond}
+  return JSON.stringify([(await import("tsgi")).decodeText === decodeText, process.execArgv, process.argv[1]]);
+};`,
+  });
+  const bin = workspace.bin("tsgi-cgi");
+  const link = workspace.path("linked-folder");
+  symlinkSync(dirname(dirname(bin)), link);
+  for (let count = 0; count < 4; count += 1) {
+    const { body } = await ask("linked", { program: `${link}/bin/tsgi-cgi` });
+    expect(JSON.parse(body)).toEqual([true, [], expect.stringMatching(/linked-folder\/dist\/bundled\/cgi\.cjs$/)]);
+  }
 });
 
 test.concurrent("a changed package is seen by the next process", async () => {
@@ -199,11 +272,40 @@ export const application = (environ: Record<string, Function>, startResponse: Fu
   return "ends";
 };`,
   );
-  const asked = ask("late-work", {}, async (ended) => {
+  const meanwhile = async (ended: Promise<unknown>): Promise<void> => {
     await ended;
     await workspace.write("gate", "");
+  };
+  expect(await ask("late-work", { meanwhile })).toMatchObject({
+    code: 0,
+    body: "ends",
+    stderr: expect.stringContaining("the work has ended"),
   });
-  expect(await asked).toMatchObject({ code: 0, body: "ends", stderr: expect.stringContaining("the work has ended") });
+});
+
+test.concurrent("the process ends, whatever the application leaves behind", async () => {
+  await install("ends", {
+    "app.ts": `setInterval(() => {}, 60_000);
+process.on("exit", (code) => console.error("exit", code));
+export const application = (_: unknown, startResponse: Function) => {
+  ${respond}
+  return "timer";
+};`,
+  });
+  await install("again", {
+    "app.ts": `process.on("beforeExit", () => {
+  console.error("before exit");
+  setTimeout(() => {}, 60_000);
+});
+export const application = (_: unknown, startResponse: Function) => {
+  ${respond}
+  return "listener";
+};`,
+  });
+  for (let count = 0; count < 4; count += 1) {
+    expect(await ask("ends")).toMatchObject({ code: 0, body: "timer", stderr: expect.stringContaining("exit 0") });
+    expect(await ask("again")).toMatchObject({ code: 0, body: "listener", stderr: "" });
+  }
 });
 
 test.concurrent("many first processes at once, and a cache that is broken or belongs to others, answer rightly", async () => {
