@@ -1,8 +1,8 @@
 // Makes what the next process of an application starts faster from, after the response.
 // Rules: one process at a time, and the others leave it to that one, since they would take the time of the next request; the
 // same goes for work that another process has done meanwhile. Files appear whole: a process that is killed leaves nothing half.
+// It has the priority of any other work: mod_cgid lets the connection wait for the process, and kills it after three seconds.
 import { readFileSync, statSync } from "node:fs";
-import { setPriority } from "node:os";
 import { join } from "node:path";
 import type { CacheEntry } from "./entry.ts";
 import { lacking } from "./fast-start.ts";
@@ -21,7 +21,6 @@ export async function prepare(started: Started, program: KeptProgram): Promise<v
   const endTurn = takeTurn(started.folder, stemOf(started.entry.bundle));
   if (endTurn === undefined) return;
   try {
-    setPriority(10); // the requests that come meanwhile are more urgent
     if (hasMoved(started)) return;
     const { pack, ran, recorder, hasFailed, folder } = started;
     if (pack === undefined || hasFailed) {

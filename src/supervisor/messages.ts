@@ -64,8 +64,6 @@ export interface ProcessStart {
   readonly report: { readonly folder: string; readonly name: string };
   /** Variables that are to be taken out of its environment. */
   readonly withheld: readonly string[];
-  /** Whether its watchdog may start when the application has been loaded. */
-  readonly isWatchedLate: boolean;
 }
 
 export type ToWorker =

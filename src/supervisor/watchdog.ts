@@ -1,6 +1,5 @@
 // Starting the watchdog of a worker (./watchdog-thread.ts), and telling it that the event loop turns.
-// Rules: it watches before any request comes, and while the application is loaded. Only the first worker of a daemon gets it a
-// little later, since a thread takes as long to start as a small application: when that is loaded, or takes long to.
+// Rule: it watches before any request comes, and while the application is loaded.
 
 import { url as debuggerUrl } from "node:inspector";
 import { Worker } from "node:worker_threads";
@@ -25,43 +24,24 @@ export interface WatchdogData extends WatchdogOptions {
 export const beatIndex = 0;
 export const debuggerIndex = 1;
 
-/** How long an application may be loaded without a watchdog, ms. */
-const lateMs = 100;
-
-export class Watchdog {
-  readonly #options: WatchdogOptions;
-  #fields: Int32Array | undefined;
-
-  constructor({ deadlockTimeoutMs, slowRequestMs, group, logLevel, logFile }: WatchdogOptions) {
-    this.#options = { deadlockTimeoutMs, slowRequestMs, group, logLevel, logFile };
-  }
-
-  /** Starts the thread, once. */
-  start(): void {
-    if (this.#fields !== undefined) return;
-    const shared = new SharedArrayBuffer(8);
-    this.#fields = new Int32Array(shared);
-    const data: WatchdogData = { ...this.#options, shared, parent: process.ppid };
-    const thread = new Worker(watchdogProgram, {
-      workerData: data,
-      execArgv: [],
-      stdout: true, // nothing is printed there, and to join the streams takes time
-      stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
-    });
-    thread.unref();
-    thread.on("error", () => {}); // the process goes on without it
-  }
-
-  /** Starts the thread unless something else does so soon. */
-  startLate(): void {
-    setTimeout(() => this.start(), lateMs);
-  }
-
-  /** To be called whenever the event loop turns. */
-  beat(): void {
-    if (this.#fields === undefined) return;
-    Atomics.store(this.#fields, debuggerIndex, debuggerUrl() === undefined ? 0 : 1);
-    Atomics.add(this.#fields, beatIndex, 1);
-  }
+/** Starts the thread. The function that it gives has to be called whenever the event loop turns. */
+export function startWatchdog(options: WatchdogOptions): () => void {
+  const { deadlockTimeoutMs, slowRequestMs, group, logLevel, logFile } = options;
+  const shared = new SharedArrayBuffer(8);
+  const settings = { deadlockTimeoutMs, slowRequestMs, group, logLevel, logFile };
+  const data: WatchdogData = { ...settings, shared, parent: process.ppid };
+  const thread = new Worker(watchdogProgram, {
+    workerData: data,
+    execArgv: [],
+    stdout: true, // nothing is printed there, and to join the streams takes time
+    stderr: true,
+    resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
+  });
+  thread.unref();
+  thread.on("error", () => {}); // the process goes on without it
+  const fields = new Int32Array(shared);
+  return () => {
+    Atomics.store(fields, debuggerIndex, debuggerUrl() === undefined ? 0 : 1);
+    Atomics.add(fields, beatIndex, 1);
+  };
 }

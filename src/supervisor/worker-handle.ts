@@ -107,7 +107,6 @@ export class WorkerHandle {
     const start: ProcessStart = {
       report: { folder: reportDir, name: reportName },
       withheld: headStart?.withheld ?? [],
-      isWatchedLate: headStart !== undefined,
     };
     this.send({ type: "boot", config, start }, options.listening);
   }

@@ -66,7 +66,7 @@ async function boot(config: WorkerConfig, start: ProcessStart, listening: Socket
     send({ type: "boot-failed", message: messageOf(error), files: [] });
     return;
   }
-  worker = new Worker(config, { send }, { ...parts, listening, isWatchedLate: start.isWatchedLate });
+  worker = new Worker(config, { send }, { ...parts, listening });
   const { failed } = worker;
   process.on("uncaughtException", failed);
   await worker.boot();

@@ -31,7 +31,7 @@ import { xSendfile } from "../server/x-sendfile.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
 import { pulseMs } from "./messages.ts";
 import { createTracing } from "../tracing/otel.ts";
-import { Watchdog } from "./watchdog.ts";
+import { startWatchdog } from "./watchdog.ts";
 
 /** The way to the supervisor. */
 export interface Channel {
@@ -51,8 +51,6 @@ export interface WorkerParts {
   readonly errorPages: ErrorPages | undefined;
   /** What it will listen on. */
   readonly listening: SocketHandle | undefined;
-  /** Whether the watchdog may start when the application has been loaded. */
-  readonly isWatchedLate: boolean;
 }
 
 export class Worker {
@@ -64,21 +62,19 @@ export class Worker {
   readonly #server: Engine;
   readonly #figures: FiguresReporter;
   #reported = "";
-  readonly #watchdog: Watchdog;
+  readonly #beat: () => void;
   #listening: SocketHandle | undefined;
   #isFailing = false;
   #isStopping = false;
 
-  constructor(config: WorkerConfig, channel: Channel, { log, errorPages, listening, isWatchedLate }: WorkerParts) {
+  constructor(config: WorkerConfig, channel: Channel, { log, errorPages, listening }: WorkerParts) {
     const scope = new RequestScope({ isExclusive: false });
     captureConsole(log, scope);
     this.#config = config;
     this.#channel = channel;
     this.#log = log;
     this.#listening = listening;
-    this.#watchdog = new Watchdog(config);
-    if (isWatchedLate) this.#watchdog.startLate();
-    else this.#watchdog.start();
+    this.#beat = startWatchdog(config);
     this.#background = new Background(log);
     this.#figures = new FiguresReporter(config.group, (report) => channel.send(report));
     this.#router = createRouter({
@@ -132,7 +128,6 @@ export class Worker {
     }
     if (this.#config.followsFiles) setInterval(() => this.#lookAtFiles(), checkIntervalMs).unref();
     this.#channel.send({ type: "ready" });
-    this.#watchdog.start();
     this.#figures.start();
     setTimeout(() => void sweepUploads(), sweepMs).unref(); // what a worker before this one left when it crashed; it never rejects
   }
@@ -223,7 +218,7 @@ export class Worker {
     answerLooks(() => ({ running: meter.longestRunning(), slow: slow?.takeBlocked() ?? [], nextMs: slow?.nextMs }));
     let dueMs = performance.now() + pulseMs;
     setInterval(() => {
-      this.#watchdog.beat();
+      this.#beat();
       slow?.look();
       const now = performance.now();
       const lagMs = Math.max(0, Math.round(now - dueMs));
