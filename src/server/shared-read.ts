@@ -7,9 +7,9 @@
 
 import type { Socket } from "node:net";
 import { asBuffer } from "../fastcgi/record.ts";
-import { socketBufferBytes } from "./socket-handle.ts";
 
-const shared = Buffer.allocUnsafeSlow(socketBufferBytes);
+/** Twice as much as Node reads at once into memory that it allocates: a large body comes in fewer reads. */
+const shared = Buffer.allocUnsafeSlow(128 * 1024);
 
 /** A read of more bytes, after one of which some were kept, is part of a large body: it is copied once, as a whole. */
 const manyBytes = 16 * 1024;
