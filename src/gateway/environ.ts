@@ -80,7 +80,7 @@ function mendAuthorization(variables: Variables): void {
   const given = variables["HTTP_AUTHORIZATION"];
   if (given !== undefined && given !== "") return;
   const found = findAuthorization(variables);
-  if (found !== undefined && found !== "") variables["HTTP_AUTHORIZATION"] = found;
+  if (found !== undefined) variables["HTTP_AUTHORIZATION"] = found;
   else if (given === "") delete variables["HTTP_AUTHORIZATION"]; // SetEnvIf without a match for the header
 }
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { currentOwner, findCacheFolder } from "./cache.ts";
 import { evaluateCached } from "./code-cache.ts";
 import type { CachedScript } from "./code-cache.ts";
-import { loader } from "./packed-modules.ts";
+import { runPart } from "./packed-modules.ts";
 import type { ModuleWrapper } from "./packed-modules.ts";
 import { fingerprint, signatureOf } from "./watch.ts";
 import { removeQuietly } from "./whole-file.ts";
@@ -70,16 +70,13 @@ export function runBundled(source: ProgramSource): RunningProgram {
   const file = join(folder, name);
   const codeFile = codeFilesOf(source).findLast((each) => existsSync(each));
   const script = evaluateCached(readFileSync(file, "latin1"), file, codeFile); // it is ASCII
-  const module = new loader(file);
-  module.filename = file;
-  loader._cache[join(folder, "program.cjs")] = module;
-  const own = (id: string): unknown => require(id);
   // eslint-disable-next-line typescript/no-unsafe-type-assertion -- bin/bundle made it so
   const wrapper = script.value as ModuleWrapper;
-  wrapper(module.exports, Object.assign(own, { import: importModule }), module, file, folder);
+  const knownAs = join(folder, "program.cjs");
+  const exported = runPart({ wrapper, file, knownAs, require, more: { import: importModule } });
   let isKept = false;
   return {
-    exported: module.exports,
+    exported,
     keepCode() {
       if (isKept) return;
       isKept = true;

@@ -32,6 +32,27 @@ interface Loader {
 // eslint-disable-next-line typescript/no-unsafe-type-assertion -- the types leave out what is not documented
 export const loader = NodeModule as unknown as Loader;
 
+/** A text of a program of ours, evaluated to the function around it. */
+export interface ProgramPart {
+  readonly wrapper: ModuleWrapper;
+  readonly file: string;
+  /** The file under which modules that Node loads find what it exports. */
+  readonly knownAs: string;
+  readonly require: NodeJS.Require;
+  /** What its `require` has besides. */
+  readonly more: object;
+}
+
+/** Runs it and gives its `module.exports`. Throws what its code throws. */
+export function runPart({ wrapper, file, knownAs, require, more }: ProgramPart): unknown {
+  const module = new loader(file);
+  module.filename = file;
+  loader._cache[knownAs] = module;
+  const own = (id: string): unknown => require(id);
+  wrapper(module.exports, Object.assign(own, more), module, file, dirname(file));
+  return module.exports;
+}
+
 /** Answers whether the parts of Node's loader that others change are what they are now. */
 function loaderWatch(): () => boolean {
   const { _extensions: extensions, _load: load, _resolveFilename: resolveFilename, prototype } = loader;

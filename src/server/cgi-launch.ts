@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { currentOwner, findCacheFolder } from "../loader/cache.ts";
 import { evaluateFile } from "../loader/code-cache.ts";
 import type { CachedScript } from "../loader/code-cache.ts";
-import { loader } from "../loader/packed-modules.ts";
+import { runPart } from "../loader/packed-modules.ts";
 import type { ModuleWrapper } from "../loader/packed-modules.ts";
 import { fingerprint } from "../loader/watch.ts";
 import type { BundledProgram } from "./cgi-program.ts";
@@ -66,13 +66,8 @@ function evaluatePart(name: string, more: object): unknown {
   const codeFile = cacheFolder === undefined ? undefined : join(cacheFolder, `${codeName}.${name}.code`);
   const script = evaluateFile(file, codeFile); // it is ASCII
   scripts.push(script);
-  const module = new loader(file);
-  module.filename = file;
   // Applications that are ES modules get the library from here, too.
-  loader._cache[file] = module;
-  const own = (id: string): unknown => require(id);
-  (script.value as ModuleWrapper)(module.exports as object, Object.assign(own, more), module, file, here);
-  return module.exports;
+  return runPart({ wrapper: script.value as ModuleWrapper, file, knownAs: file, require, more });
 }
 
 function part(name: string): OtherPart["modules"] {
