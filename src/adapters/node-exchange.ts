@@ -48,6 +48,10 @@ function isUtf8({ chunk, encoding }: Piece): boolean {
   return typeof chunk === "string" && (encoding === "utf8" || encoding === "utf-8");
 }
 
+function isShort(piece: Piece): boolean {
+  return piece.chunk.length <= (isUtf8(piece) ? maxEarlyCharacters : maxEarlyBytes);
+}
+
 function ownCopy(piece: Piece): Piece {
   return typeof piece.chunk === "string" ? piece : { chunk: Buffer.from(piece.chunk), encoding: piece.encoding };
 }
@@ -155,6 +159,17 @@ export class NodeExchange implements SocketOutlet {
   headStored(text: string, isChunked: boolean): void {
     this.#headText = text;
     this.#isChunked = isChunked;
+  }
+
+  takesWhole(piece: Piece): boolean {
+    const isFirst = this.#head === undefined && this.#pieces.length === 0 && !this.#isWriting && !this.#isSettled;
+    return isFirst && isShort(piece) && this.socket.writableLength === 0 && this.socket.writableCorked === 0;
+  }
+
+  endWith(piece: Piece): void {
+    this.socket.touch();
+    this.#pieces.push(ownCopy(piece));
+    this.#heldLength = piece.chunk.length;
   }
 
   ended(): void {
