@@ -2,6 +2,7 @@
 // Rules: names get their usual capitals back; a Cookie header that Apache joined out of several with a comma is joined with
 // a semicolon, as node:http does; what belongs to a connection never leaves, since the connection is Apache's.
 
+import { headerKind } from "../gateway/headers.ts";
 import type { Environ, HeaderList } from "../spec.ts";
 
 /** Names whose usual spelling is not one capital for each word. */
@@ -50,23 +51,13 @@ export function rawHeadersOf(environ: Environ): string[] {
   return list;
 }
 
-/** RFC 9110 section 7.6.1, and `Status`, which would be read as CGI's. */
-const kept: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "status",
-  "te",
-  "trailer",
-  "trailers",
-  "transfer-encoding",
-  "upgrade",
-]);
-
-/** Whether a response header stays here: it is about a connection, which is Apache's with the client. */
+/**
+ * Whether a response header stays here: it is about a connection, which is Apache's with the client (RFC 9110 section 7.6.1), or
+ * is `Status`, which would be read as CGI's.
+ */
 export function isConnectionHeader(name: string): boolean {
-  return kept.has(name.toLowerCase());
+  const kind = headerKind(name);
+  return kind === "hop-by-hop" || kind === "status";
 }
 
 export interface WireHead {
@@ -84,9 +75,8 @@ export function parseWireHead(text: string): WireHead {
   for (let end = text.indexOf("\r\n", start); end > start; end = text.indexOf("\r\n", start)) {
     const colon = text.indexOf(":", start);
     const name = text.slice(start, colon);
-    const lowerName = name.toLowerCase();
-    if (colon !== -1 && colon < end && !kept.has(lowerName)) {
-      if (lowerName === "content-length") hasLength = true;
+    if (colon !== -1 && colon < end && !isConnectionHeader(name)) {
+      if (headerKind(name) === "length") hasLength = true;
       headers.push([name, text.slice(colon + 2, end)]);
     }
     start = end + 2;

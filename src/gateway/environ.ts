@@ -6,6 +6,7 @@ import type { Environ, ErrorStream, InputStream, Log, Transport } from "../spec.
 import { fileWrapper } from "./file-wrapper.ts";
 import type { MountHints } from "./mount.ts";
 import { findMount, stripProxyPrefix } from "./mount.ts";
+import type { Split } from "./url-path.ts";
 
 /** Variables as they came in: latin-1 strings in an object without prototype. */
 export type Variables = Record<string, string>;
@@ -47,16 +48,9 @@ const wsgiVersion = Object.freeze([1, 0] as const);
 export function mend(variables: Variables, name: string, value: string): void {
   const original = variables[name];
   if (original === value) return;
-  if (original !== undefined) variables[originalNames.get(name) ?? `tsgi.original.${name}`] ??= original;
+  if (original !== undefined) variables[`tsgi.original.${name}`] ??= original;
   variables[name] = value;
 }
-
-/** Names that nearly every request needs. */
-const originalNames: ReadonlyMap<string, string> = new Map([
-  ["SCRIPT_NAME", "tsgi.original.SCRIPT_NAME"],
-  ["PATH_INFO", "tsgi.original.PATH_INFO"],
-  ["SCRIPT_FILENAME", "tsgi.original.SCRIPT_FILENAME"],
-]);
 
 // Names stand in the code one by one below and are not looped over: V8 then finds each where it was in the last request.
 
@@ -97,25 +91,38 @@ function queryOf(target: string | undefined): string {
 }
 
 function tidyVariables(variables: Variables): void {
-  delete variables["HTTP_PROXY"];
-  delete variables["HTTP_CONTENT_TYPE"];
-  delete variables["HTTP_CONTENT_LENGTH"];
+  // To delete what is not there takes as long as to delete what is.
+  if (variables["HTTP_PROXY"] !== undefined) delete variables["HTTP_PROXY"];
+  if (variables["HTTP_CONTENT_TYPE"] !== undefined) delete variables["HTTP_CONTENT_TYPE"];
+  if (variables["HTTP_CONTENT_LENGTH"] !== undefined) delete variables["HTTP_CONTENT_LENGTH"];
   if (variables["CONTENT_TYPE"] === "") delete variables["CONTENT_TYPE"];
   if (variables["CONTENT_LENGTH"] === "") delete variables["CONTENT_LENGTH"];
   variables["QUERY_STRING"] ??= queryOf(variables["REQUEST_URI"]);
 }
 
+/** As `mend` does it. */
+function mendPaths(variables: Variables, { scriptName, pathInfo }: Split): void {
+  const { SCRIPT_NAME: name, PATH_INFO: info, SCRIPT_FILENAME: filename } = variables;
+  if (name !== scriptName) {
+    if (name !== undefined) variables["tsgi.original.SCRIPT_NAME"] ??= name;
+    variables["SCRIPT_NAME"] = scriptName;
+  }
+  if (info !== pathInfo) {
+    if (info !== undefined) variables["tsgi.original.PATH_INFO"] ??= info;
+    variables["PATH_INFO"] = pathInfo;
+  }
+  const path = filename?.startsWith("proxy:") === true ? stripProxyPrefix(filename) : filename;
+  if (filename !== undefined && path !== undefined && path !== filename) {
+    variables["tsgi.original.SCRIPT_FILENAME"] ??= filename;
+    variables["SCRIPT_FILENAME"] = path;
+  }
+}
+
 function mendVariables(variables: Variables, hints: MountHints): void {
   tidyVariables(variables);
   mendAuthorization(variables);
-  const split = findMount(variables, hints);
-  mend(variables, "SCRIPT_NAME", split.scriptName);
-  mend(variables, "PATH_INFO", split.pathInfo);
-  const filename = variables["SCRIPT_FILENAME"];
-  if (filename?.startsWith("proxy:") === true) mend(variables, "SCRIPT_FILENAME", stripProxyPrefix(filename));
+  mendPaths(variables, findMount(variables, hints));
   variables["REQUEST_METHOD"] ??= "GET";
-  variables["SCRIPT_NAME"] ??= "";
-  variables["PATH_INFO"] ??= "";
   variables["SERVER_NAME"] ??= "localhost";
   variables["SERVER_PORT"] ??= "80";
   variables["SERVER_PROTOCOL"] ??= "HTTP/1.1";

@@ -26,6 +26,32 @@ export const hopByHopNames: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** What a header is to the gateway, by its name. */
+export type HeaderKind = "malformed" | "hop-by-hop" | "status" | "length" | "other";
+
+/** Names come from applications, which may make them of anything: no more are remembered, and no longer ones. */
+const maxRememberedNames = 200;
+const maxRememberedLength = 64;
+const remembered = new Map<string, HeaderKind>();
+
+export function headerKind(name: string): HeaderKind {
+  const known = remembered.get(name);
+  if (known !== undefined) return known;
+  const kind = kindOf(name);
+  if (remembered.size < maxRememberedNames && name.length <= maxRememberedLength && kind !== "malformed") {
+    remembered.set(Buffer.from(name, "latin1").toString("latin1"), kind); // not a part of a longer text, which stays with it
+  }
+  return kind;
+}
+
+function kindOf(name: string): HeaderKind {
+  if (!headerNamePattern.test(name)) return "malformed";
+  const lowerName = name.toLowerCase();
+  if (hopByHopNames.has(lowerName)) return "hop-by-hop";
+  if (lowerName === "status") return "status";
+  return lowerName === "content-length" ? "length" : "other";
+}
+
 /** What the gateway itself needs to know of the headers. */
 export interface CheckedHeaders {
   readonly list: HeaderList;
@@ -37,8 +63,9 @@ function refuse(name: unknown, why: string): never {
   throw new ContractError(`response header ${JSON.stringify(name)} ${why}`);
 }
 
-function checkPair(name: unknown, value: unknown): void {
-  if (typeof name !== "string" || !headerNamePattern.test(name)) refuse(name, "has a malformed name");
+function checkPair(name: unknown, value: unknown): HeaderKind {
+  const kind = typeof name === "string" ? headerKind(name) : "malformed";
+  if (typeof name !== "string" || kind === "malformed") refuse(name, "has a malformed name");
   if (typeof value !== "string") refuse(name, `has a value of type ${typeof value}, not a string`);
   if (!headerValuePattern.test(value)) {
     refuse(name, "has a value with a control character or one beyond latin-1; encodeText() makes bytes of a text");
@@ -46,6 +73,7 @@ function checkPair(name: unknown, value: unknown): void {
   if (name.length + value.length + 2 > maxHeaderLineBytes) {
     refuse(name, `is longer than the ${maxHeaderLineBytes} bytes that Apache takes in a line`);
   }
+  return kind;
 }
 
 function parseLength(value: string, earlier: number | undefined): number {
@@ -65,11 +93,10 @@ export function checkHeaders(headers: HeaderList): CheckedHeaders {
   for (const pair of headers) {
     if (!Array.isArray(pair) || pair.length !== 2) throw new ContractError("a header must be a [name, value] pair");
     const [name, value] = pair;
-    checkPair(name, value);
-    const lowerName = name.toLowerCase();
-    if (hopByHopNames.has(lowerName)) refuse(name, "is hop-by-hop: it belongs to Apache's connection with the client");
-    if (lowerName === "status") refuse(name, "would replace the status; give it as the first argument");
-    if (lowerName === "content-length") {
+    const kind = checkPair(name, value);
+    if (kind === "hop-by-hop") refuse(name, "is hop-by-hop: it belongs to Apache's connection with the client");
+    if (kind === "status") refuse(name, "would replace the status; give it as the first argument");
+    if (kind === "length") {
       const first = contentLength === undefined;
       contentLength = parseLength(value, contentLength);
       if (!first) continue;

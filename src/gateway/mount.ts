@@ -27,14 +27,20 @@ export interface MountVariables {
   readonly "proxy-fcgi-pathinfo"?: string | undefined;
 }
 
-const proxyPrefix = /^proxy:(?:fcgi|balancer):\/\/[^/]*/;
+function withoutProxy(scriptFilename: string): string {
+  const isProxied = scriptFilename.startsWith("proxy:fcgi://") || scriptFilename.startsWith("proxy:balancer://");
+  if (!isProxied) return scriptFilename;
+  const slash = scriptFilename.indexOf("/", scriptFilename.indexOf("//") + "//".length);
+  return slash === -1 ? "" : scriptFilename.slice(slash);
+}
 
 /**
  * SCRIPT_FILENAME without the `proxy:fcgi://host` that mod_proxy_fcgi puts before it for a backend of type FPM, and with
  * one slash in front where a handler's URL ended with another.
  */
 export function stripProxyPrefix(scriptFilename: string): string {
-  return scriptFilename.replace(proxyPrefix, "").replace(/^\/{2,}/, "/");
+  const path = withoutProxy(scriptFilename);
+  return path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
 }
 
 /** The decoded path that ProxyPass sent to the backend; undefined when SCRIPT_FILENAME is a file that Apache mapped. */
@@ -49,9 +55,11 @@ function backendPathOf(variables: MountVariables): string | undefined {
 
 /** How long the part of `path` is that comes before its longest common tail, of whole segments, with `backend`. */
 function lengthBeforeCommonTail(path: string, backend: string): number {
-  let index = 0;
-  while (index < path.length && index < backend.length && path.at(-1 - index) === backend.at(-1 - index)) index += 1;
-  const start = path.length - index;
+  const shorter = Math.min(path.length, backend.length);
+  const ahead = backend.length - path.length;
+  let start = path.length;
+  const least = path.length - shorter;
+  while (start > least && path.charCodeAt(start - 1) === backend.charCodeAt(start - 1 + ahead)) start -= 1;
   const slash = path.indexOf("/", start);
   return slash === -1 ? path.length : slash;
 }

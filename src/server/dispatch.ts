@@ -4,7 +4,7 @@
 // it is in every line of a worker.
 
 import { messageOf, OverloadedError, RequestTimeoutError, StoppingError, TsgiError } from "../errors.ts";
-import type { Variables } from "../gateway/environ.ts";
+import type { EndWork, LazyParts, Variables } from "../gateway/environ.ts";
 import { createEnviron, requestIdOf } from "../gateway/environ.ts";
 import type { ErrorPage } from "../gateway/error-page.ts";
 import { errorPageFor } from "../gateway/error-page.ts";
@@ -94,6 +94,33 @@ const thrownCode = "TSGI2107";
 /** What an application writes to `wsgi.errors`, in our log. */
 const fromErrors = Object.freeze({ source: "wsgi.errors" });
 const fromErrorsLate = Object.freeze({ source: "wsgi.errors", code: "TSGI2103" });
+
+/** What an environ asks for when the application does. */
+class LazyRequest implements LazyParts {
+  readonly #request: { readonly log: Log };
+  readonly #exchange: Exchange;
+
+  constructor(request: { readonly log: Log }, exchange: Exchange) {
+    this.#request = request;
+    this.#exchange = exchange;
+  }
+
+  signal(): AbortSignal {
+    return this.#exchange.signal;
+  }
+
+  log(): Log {
+    return this.#request.log;
+  }
+
+  atEnd(work: EndWork): void {
+    this.#exchange.atEnd(work);
+  }
+
+  gone(callback: () => void): void {
+    this.#exchange.onGone(callback);
+  }
+}
 
 /** One request's life between transport and application. */
 class Dispatch implements PrintingRequest, ExchangeObserver {
@@ -207,12 +234,7 @@ class Dispatch implements PrintingRequest, ExchangeObserver {
       mount: route.mount,
       requestId: this.#requestId,
       waitUntil: (work) => service.background.add(work, this.log),
-      lazy: {
-        signal: () => exchange.signal,
-        gone: (callback) => exchange.onGone(callback),
-        log: () => this.log,
-        atEnd: (work) => exchange.atEnd(work),
-      },
+      lazy: new LazyRequest(this, exchange),
     });
   }
 

@@ -11,7 +11,7 @@ import type { InputFlow } from "../gateway/input.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
 import { cgiHead } from "../gateway/response.ts";
 import type { Chunk } from "../spec.ts";
-import type { Dispatched, Incoming, Service } from "./dispatch.ts";
+import type { Dispatched, Service } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import type { SpoolingFlow } from "./spool.ts";
 
@@ -113,13 +113,12 @@ export class FcgiRequest implements ResponseSink, InputFlow {
    */
   begin(service: Service, spool: SpoolingFlow | undefined, startedMs?: number, queuedMs?: number): void {
     const { params, role } = this.#event;
-    const times = { startedMs, queuedMs };
     params["FCGI_ROLE"] = role;
     this.#spool = spool;
     if (role === "RESPONDER" && mayBeReplayed(params)) {
       this.#start = (refusal) =>
-        this.#dispatch(refusal === undefined ? service : refusing(service, refusal), spool, times);
-    } else this.#dispatch(service, spool, times);
+        this.#dispatch(refusal === undefined ? service : refusing(service, refusal), spool, startedMs, queuedMs);
+    } else this.#dispatch(service, spool, startedMs, queuedMs);
   }
 
   #startNow(refusal: TsgiError | undefined): void {
@@ -128,14 +127,15 @@ export class FcgiRequest implements ResponseSink, InputFlow {
     start?.(refusal);
   }
 
-  #dispatch(service: Service, spool: SpoolingFlow | undefined, times: Pick<Incoming, "startedMs" | "queuedMs">): void {
+  #dispatch(service: Service, spool: SpoolingFlow | undefined, startedMs?: number, queuedMs?: number): void {
     const { params, role, id } = this.#event;
     const dispatched = dispatch(service, {
       variables: params,
       sink: this,
       flow: spool ?? this,
       isAuthorizer: role === "AUTHORIZER",
-      ...times,
+      startedMs,
+      queuedMs,
       emitError: (line) => {
         const isLive = this.#isLive;
         if (isLive) this.#host.write(this.#codec.send(errorCommand(id, line)));
