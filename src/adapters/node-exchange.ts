@@ -3,25 +3,20 @@
 // written before the end goes out in the next tick, with the gateway's backpressure; 'finish' comes when the last byte was
 // taken and 'close' after it; whatever destroys request, response or socket gives the request up.
 
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { ContractError, RequestOverError } from "../errors.ts";
 import { onGone } from "../gateway/environ.ts";
 import type { Body, Environ, StartResponse, Write } from "../spec.ts";
 import { headOnly } from "../gateway/response.ts";
+import type { MessageClasses } from "./message-classes.ts";
 import type { WireHead } from "./node-headers.ts";
 import { parseWireHead } from "./node-headers.ts";
-import type { IncomingMessageClass, NodeRequest } from "./node-request.ts";
+import type { NodeRequest } from "./node-request.ts";
 import { BodyPump, createRequest, detachAbortSignal, isConsumed } from "./node-request.ts";
 import { adoptResponse, closeResponse, drainResponse } from "./node-response.ts";
 import { RawResponse } from "./raw-response.ts";
 import type { Piece, SocketOutlet } from "./node-socket.ts";
 import { RequestSocket } from "./node-socket.ts";
-
-/** The classes of a server's messages. */
-export interface MessageClasses {
-  readonly IncomingMessage: IncomingMessageClass;
-  readonly ServerResponse: new (request: IncomingMessage) => ServerResponse;
-}
 
 type Taken = (error?: Error | null) => void;
 

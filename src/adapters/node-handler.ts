@@ -2,16 +2,14 @@
 // Rules: what a handler throws, or its promise rejects with, is a failure of the request and never of the process; a server
 // gets its requests as node:http gives them: "request", or "checkContinue" and "checkExpectation" where it listens to these.
 
-import type { IncomingMessage, Server } from "node:http";
-import { IncomingMessage as PlainRequest, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Application } from "../spec.ts";
-import type { MessageClasses } from "./node-exchange.ts";
+import type { MessageClasses } from "./message-classes.ts";
+import { messageClassesFor, plainClasses } from "./message-classes.ts";
 import { NodeExchange } from "./node-exchange.ts";
 
 /** A Node handler. The third parameter is for middleware of Connect's kind: called, it answers 404, or fails with what it gets. */
 export type NodeHandler = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => unknown;
-
-const plainClasses: MessageClasses = { IncomingMessage: PlainRequest, ServerResponse };
 
 /** What happens when a handler of Connect's kind passes a request on. */
 function passOn(exchange: NodeExchange, error: unknown): void {
@@ -24,11 +22,11 @@ function passOn(exchange: NodeExchange, error: unknown): void {
   }
 }
 
-/** An application that calls `handler` with a request and a response as node:http has them. */
-export function fromNodeHandler(handler: NodeHandler): Application {
+/** An application that calls `handler` with a request and a response as node:http has them, or of `classes`. */
+export function fromNodeHandler(handler: NodeHandler, classes = plainClasses): Application {
   const handle = (exchange: NodeExchange): unknown =>
     handler(exchange.request, exchange.response, (error) => passOn(exchange, error));
-  return (environ, startResponse) => new NodeExchange(environ, startResponse, plainClasses).run(handle);
+  return (environ, startResponse) => new NodeExchange(environ, startResponse, classes).run(handle);
 }
 
 /** The classes that the server was made with: http.createServer({ IncomingMessage, ServerResponse }). */
@@ -40,10 +38,11 @@ function classesOf(server: Server): MessageClasses {
     return typeof value === "function" ? value : usual;
   };
   // eslint-disable-next-line typescript/no-unsafe-type-assertion -- node:http would construct them as well
-  return {
-    IncomingMessage: own("IncomingMessage", PlainRequest),
-    ServerResponse: own("ServerResponse", ServerResponse),
+  const classes = {
+    IncomingMessage: own("IncomingMessage", plainClasses.IncomingMessage),
+    ServerResponse: own("ServerResponse", plainClasses.ServerResponse),
   } as MessageClasses;
+  return messageClassesFor(server.listeners("request")[0], classes);
 }
 
 /** Gives the request to a server's listeners, as node:http does by the Expect header. */
@@ -64,7 +63,8 @@ function emitRequest(server: Server, { request, response, socket }: NodeExchange
 
 /** An application that gives its requests to an http.Server, or to anything that makes one, which need not listen. */
 export function fromServer(server: Server): Application {
-  const classes = classesOf(server);
+  let classes: MessageClasses | undefined; // not before its listeners are there
   const handle = (exchange: NodeExchange): void => emitRequest(server, exchange);
-  return (environ, startResponse) => new NodeExchange(environ, startResponse, classes).run(handle);
+  return (environ, startResponse) =>
+    new NodeExchange(environ, startResponse, (classes ??= classesOf(server))).run(handle);
 }
