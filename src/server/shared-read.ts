@@ -7,6 +7,7 @@
 
 import type { Socket } from "node:net";
 import { asBuffer } from "../fastcgi/record.ts";
+import { countBody } from "./body-garbage.ts";
 
 /** Twice as much as Node reads at once into memory that it allocates: a large body comes in fewer reads. */
 const shared = Buffer.allocUnsafeSlow(128 * 1024);
@@ -66,6 +67,7 @@ export class SharedRead {
   /** Bytes of those that `take` has, for somebody who keeps them. */
   keep(bytes: Uint8Array): Buffer {
     this.#hasKept = true;
+    countBody(bytes.length);
     return bytes.buffer === shared.buffer ? Buffer.from(bytes) : asBuffer(bytes);
   }
 }
