@@ -1,0 +1,30 @@
+// An `import()` that does not wait: node reads a file by `require` without the parts of it that read in the background, which
+// take longer to load than most applications.
+// Rules: what comes of it is what `import()` gives, and code runs once. Where that is in doubt, and for every failure,
+// `import()` has the last word: of a module that was required already it gives the same instance, or the same error.
+
+import { fileURLToPath } from "node:url";
+import { types } from "node:util";
+
+type ImportModule = (specifier: string) => Promise<unknown>;
+
+/** Whether modules did not fit each other, so that none of them has run. Node tells why only of one that it links by `import()`. */
+function isLinkError(error: unknown): boolean {
+  return error instanceof SyntaxError && error.message.startsWith("The requested module '");
+}
+
+/** As `import()`, for the address of a file at its first import. What waits at its top level is imported as ever. */
+export function importAtOnce(require: NodeJS.Require, importModule: ImportModule): ImportModule {
+  return async (specifier) => {
+    if (!specifier.startsWith("file:") || specifier.includes("?")) return await importModule(specifier);
+    try {
+      // By a promise: the stacks of what it throws begin with the module.
+      const module = await Promise.resolve(fileURLToPath(specifier)).then(require);
+      // With a default export it is a copy that has an __esModule.
+      if (types.isModuleNamespaceObject(module) && !("__esModule" in module)) return module;
+    } catch (error) {
+      if (isLinkError(error)) return await importModule(`${specifier}?0`);
+    }
+    return await importModule(specifier);
+  };
+}
