@@ -9,6 +9,8 @@ import { provideMetrics } from "../metrics/process-metrics.ts";
 import type { FiguresReport } from "../metrics/report.ts";
 
 const reportMs = 1000;
+/** How long after its start a worker reports for the first time, ms: its first requests come before. */
+const firstReportMs = 100;
 /** How many times in a row nothing is told, at most. */
 const mostSilent = 5;
 
@@ -31,7 +33,7 @@ export class FiguresReporter {
       this.#silent += 1;
       if (this.meter.changes !== this.#told || this.#silent >= mostSilent) this.report();
     }, reportMs).unref();
-    this.report();
+    setTimeout(() => this.report(), firstReportMs).unref();
   }
 
   /** Tells what is new now. */
