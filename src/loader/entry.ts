@@ -148,7 +148,7 @@ function removeOld(folder: string, stem: string, kept: readonly (string | undefi
     if (name.startsWith(`${stem}-`) && name.endsWith(".mjs")) {
       if (!kept.includes(name)) removeQuietly(path);
     } else if (
-      /^[\da-f]+(?:-[\w.]+)?\.(?:mjs|json|pack|map|code|turn)(?:\.[\w.]+\.tmp)?$/.test(name) &&
+      /^[\da-f]+(?:-[\w.]+)?\.(?:mjs|json|pack|map|code|turn|proof)(?:\.[\w.]+\.tmp)?$/.test(name) &&
       name !== `${stem}.json`
     ) {
       const ageMs = nowMs - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs);

@@ -37,6 +37,8 @@ export interface LoadOptions {
   readonly adapter?: AdapterName | undefined;
   /** Told of servers whose `listen` was ignored. */
   readonly log?: Log | undefined;
+  /** Called before a bundle runs, with its file. */
+  readonly beforeRun?: ((bundle: string) => void) | undefined;
   /** Of a process that serves one request. */
   readonly fastStart?: FastStart | undefined;
 }
@@ -242,11 +244,12 @@ async function findBundle(
 async function runBundle(
   script: string,
   { bundle, entry }: FoundBundle,
-  { log, fastStart }: LoadOptions,
+  { log, beforeRun, fastStart }: LoadOptions,
 ): Promise<ScriptOutcome> {
   const { moduleFormat, watch } = entry;
   const resourcesBefore = resourcesInUse();
   const deadline = performance.now() + startDeadlineMs;
+  beforeRun?.(bundle);
   try {
     const slot = `${dirname(bundle)}\0${script}`;
     const importIt = (): Promise<RunBundle> => importBundle({ slot, bundle, log }, startDeadlineMs);

@@ -51,6 +51,8 @@ export interface RouterOptions {
   /** Whether ProxyPass may be in front: in the daemon, not under mod_fcgid and CGI. */
   readonly mayBeProxied: boolean;
   readonly log: Log;
+  /** Called before the bundle of a script runs, with its file. */
+  readonly beforeRun?: ((bundle: string) => void) | undefined;
   /** Of a process that serves one request. */
   readonly fastStart?: FastStart | undefined;
 }

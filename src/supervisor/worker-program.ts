@@ -24,6 +24,7 @@ const settleMs = 300;
 
 function settle(): void {
   keepCode();
+  worker?.settled();
   log?.load();
 }
 
@@ -73,7 +74,10 @@ async function boot(config: WorkerConfig, start: ProcessStart, listening: Socket
 }
 
 function leave(): never {
-  if (hasServed) keepCode();
+  if (hasServed) {
+    keepCode();
+    worker?.settled();
+  }
   // eslint-disable-next-line unicorn/no-process-exit -- timers and pools of the application must not keep the process
   process.exit(0);
 }

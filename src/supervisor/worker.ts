@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { messageOf, messageWithCode, systemCodeOf, TsgiError } from "../errors.ts";
 import { emit } from "../events.ts";
 import { sweepUploads } from "../forms/upload-folder.ts";
+import { giveProof, takeProof } from "../loader/proof.ts";
 import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
 import type { ProcessLog } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
@@ -31,7 +32,7 @@ import { xSendfile } from "../server/x-sendfile.ts";
 import type { FromWorker, ToWorker, WorkerConfig } from "./messages.ts";
 import { pulseMs } from "./messages.ts";
 import { createTracing } from "../tracing/otel.ts";
-import { startWatchdog } from "./watchdog.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** The way to the supervisor. */
 export interface Channel {
@@ -44,6 +45,10 @@ const checkIntervalMs = 1000;
 
 /** How long after its start a worker looks for what others have left, ms. */
 const sweepMs = 200;
+
+/** How long an application that is known to load may wait for something without a watchdog, and then serve without one, ms. */
+const unwatchedLoadMs = 100;
+const unwatchedMs = 20;
 
 /** What a worker's process has made for it. */
 export interface WorkerParts {
@@ -62,7 +67,9 @@ export class Worker {
   readonly #server: Engine;
   readonly #figures: FiguresReporter;
   #reported = "";
-  readonly #beat: () => void;
+  readonly #watchdog: Watchdog;
+  /** The bundles that were run. */
+  readonly #ran = new Set<string>();
   #listening: SocketHandle | undefined;
   #isFailing = false;
   #isStopping = false;
@@ -74,7 +81,7 @@ export class Worker {
     this.#channel = channel;
     this.#log = log;
     this.#listening = listening;
-    this.#beat = startWatchdog(config);
+    this.#watchdog = new Watchdog(config);
     this.#background = new Background(log);
     this.#figures = new FiguresReporter(config.group, (report) => channel.send(report));
     this.#router = createRouter({
@@ -86,6 +93,10 @@ export class Worker {
       checkIntervalMs: config.followsFiles && config.target.kind === "scripts" ? checkIntervalMs : Infinity,
       mayBeProxied: true,
       log,
+      beforeRun: (bundle) => {
+        this.#ran.add(bundle);
+        if (!takeProof(bundle)) this.#watchdog.start();
+      },
     });
     this.#server = createEngine(config.engine, {
       ...config,
@@ -116,6 +127,7 @@ export class Worker {
   /** Loads the application and says whether it is ready. */
   async boot(): Promise<void> {
     this.#startPulse();
+    setTimeout(() => this.#watchdog.start(), unwatchedLoadMs);
     try {
       await this.#router.preload();
     } catch (error) {
@@ -129,8 +141,14 @@ export class Worker {
     if (this.#config.followsFiles) setInterval(() => this.#lookAtFiles(), checkIntervalMs).unref();
     this.#channel.send({ type: "ready" });
     setImmediate(prepareToListen); // the supervisor's answer is on its way
+    setTimeout(() => this.#watchdog.start(), unwatchedMs);
     this.#figures.start();
     setTimeout(() => void sweepUploads(), sweepMs).unref(); // what a worker before this one left when it crashed; it never rejects
+  }
+
+  /** It serves, and has drawn breath. */
+  settled(): void {
+    for (const bundle of this.#ran) giveProof(bundle);
   }
 
   /** Does what the supervisor asks. */
@@ -219,7 +237,7 @@ export class Worker {
     answerLooks(() => ({ running: meter.longestRunning(), slow: slow?.takeBlocked() ?? [], nextMs: slow?.nextMs }));
     let dueMs = performance.now() + pulseMs;
     setInterval(() => {
-      this.#beat();
+      this.#watchdog.beat();
       slow?.look();
       const now = performance.now();
       const lagMs = Math.max(0, Math.round(now - dueMs));

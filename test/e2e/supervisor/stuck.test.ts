@@ -1,12 +1,13 @@
 // Workers and supervisors that do not answer: a blocked event loop, stopped processes, a suspended machine. Others go on,
 // nobody hangs in connect(), and nobody who is well is killed.
+import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { headerValues, HttpConnection } from "../../harness/http.ts";
 import { isRunning } from "../../harness/leftovers.ts";
 import { stateOf, waitsOf } from "../../harness/process-facts.ts";
 import { Supervised, brokenBackend, type SupervisedOptions } from "../../harness/supervised.ts";
-import { until } from "../../harness/until.ts";
+import { until, within } from "../../harness/until.ts";
 import { Workspace } from "../../harness/workspace.ts";
 
 let workspace: Workspace;
@@ -223,5 +224,38 @@ describe("a supervisor that did not run for a while", () => {
     expect((await load.finished()).failed, load.describe()).toBe(0);
     await supervised.serving();
     expect(supervised.workers()).toEqual(before);
+  }, 60_000);
+});
+
+describe("an application that blocks while it is loaded", () => {
+  test("the place is told; if it had been known to load, by the next start", async () => {
+    const switchFile = workspace.path("load-blocks");
+    const app = await workspace.write(
+      "load-blocks.ts",
+      `import { existsSync } from "node:fs";
+function spinAtLoad(): never {
+  for (;;);
+}
+if (existsSync(${JSON.stringify(switchFile)})) spinAtLoad();
+export const application = (): string => "";
+`,
+    );
+    const options = ["--deadlock-timeout", "1500ms", "--startup-timeout", "3s"];
+    const blockedStart = async (): Promise<string> => {
+      const socket = `unix:${workspace.path("run", "load-blocks.sock")}`;
+      const program = workspace.tsgi(["daemon", app, "--processes", "1", "--listen", socket, ...options]);
+      expect(await within("the daemon to end", program.ended), program.report()).toEqual({ code: 1, signal: null });
+      expect(program.stderr).toContain("startup-timeout");
+      return program.stderr;
+    };
+    const told = /TSGI2102.*spinAtLoad/su;
+    await workspace.write("load-blocks", "");
+    expect(await blockedStart()).toMatch(told);
+    await rm(switchFile);
+    const { program } = await workspace.daemon([app, ...options]);
+    await program.stop();
+    await workspace.write("load-blocks", "");
+    await blockedStart();
+    expect(await blockedStart()).toMatch(told);
   }, 60_000);
 });
