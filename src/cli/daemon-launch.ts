@@ -2,6 +2,7 @@
 // program with the machine code that V8 made of it before.
 // Rules: what is wrong with the command line is for the program to tell; nothing is left behind when it ends for that.
 
+import { isatty } from "node:tty";
 import { runBundled } from "../loader/bundled-program.ts";
 import { beginHeadStart } from "../supervisor/head-start.ts";
 import type { DaemonProgram } from "./daemon-program.ts";
@@ -23,7 +24,7 @@ function chosenCacheDir(): string | undefined {
 const cacheDir = chosenCacheDir();
 const headStart = beginHeadStart(cacheDir);
 // A reload, or new log files, before there is anything to reload: the start does just that.
-const signals: NodeJS.Signals[] = process.stdin.isTTY ? ["SIGUSR1", "SIGUSR2"] : ["SIGHUP", "SIGUSR1", "SIGUSR2"];
+const signals: NodeJS.Signals[] = isatty(0) ? ["SIGUSR1", "SIGUSR2"] : ["SIGHUP", "SIGUSR1", "SIGUSR2"];
 for (const signal of signals) process.on(signal, () => {});
 delete process.mainModule;
 const source = { folder: import.meta.dirname, name: "daemon-program.cjs", cacheDir, require, importModule };

@@ -1,5 +1,6 @@
 // `tsgi daemon`: the FastCGI daemon, for an Apache that is configured elsewhere.
 
+import { isatty } from "node:tty";
 import type { Command } from "commander";
 import { debugProblem } from "../config/debug.ts";
 import type { ServerConfig } from "../config/groups.ts";
@@ -55,7 +56,7 @@ function reopenOnSignal(log: ProcessLog, reopenOthers: () => void): void {
 
 /** Reloads on SIGHUP, which without a terminal means nothing else, and on SIGUSR2, as PHP-FPM does. */
 function reloadOnSignals(reload: () => Promise<unknown>): void {
-  const signals: NodeJS.Signals[] = process.stdin.isTTY ? ["SIGUSR2"] : ["SIGHUP", "SIGUSR2"];
+  const signals: NodeJS.Signals[] = isatty(0) ? ["SIGUSR2"] : ["SIGHUP", "SIGUSR2"];
   for (const signal of signals) process.on(signal, () => void reload());
 }
 
@@ -70,7 +71,7 @@ export function onStarted(callback: () => void): void {
 
 async function run(app: string | undefined, command: Command): Promise<number> {
   // A terminal that closes ends what was started in it; without one SIGHUP means reload.
-  const stop = new StopRequest(process.stdin.isTTY ? [] : ["SIGHUP"]);
+  const stop = new StopRequest(isatty(0) ? [] : ["SIGHUP"]);
   const config = withActivatedSockets(await readServerConfig(command, daemonSettings, app));
   checkApplications(config);
   if (command.opts<{ withParent?: boolean }>().withParent === true) {

@@ -247,9 +247,9 @@ async function runBundle(
   { log, beforeRun, fastStart }: LoadOptions,
 ): Promise<ScriptOutcome> {
   const { moduleFormat, watch } = entry;
+  beforeRun?.(bundle);
   const resourcesBefore = resourcesInUse();
   const deadline = performance.now() + startDeadlineMs;
-  beforeRun?.(bundle);
   try {
     const slot = `${dirname(bundle)}\0${script}`;
     const importIt = (): Promise<RunBundle> => importBundle({ slot, bundle, log }, startDeadlineMs);

@@ -76,12 +76,12 @@ export class Supervisor implements Controlled {
     const wasKilled = await this.#checkPredecessor();
     if (config.pidFile !== undefined) this.#pidFile = PidFile.write(config.pidFile);
     for (const group of config.groups) await this.#openGroup(group, wasKilled);
-    await this.#openControl();
+    for (const group of this.#groups) group.start();
+    await this.#openControl(); // while the applications are being loaded
     if (config.status !== undefined) {
       const { openStatusServer } = await import("./status-page/open.ts");
       this.#statusServer = await openStatusServer(config, { control: this.#control?.path, wasKilled }, this, this.#log);
     }
-    for (const group of this.#groups) group.start();
     const outcomes = await Promise.allSettled(this.#groups.map(({ started }) => started));
     const failures = outcomes.flatMap((outcome, index) =>
       outcome.status === "rejected" ? [{ group: this.#groups[index]?.name, error: outcome.reason as Error }] : [],
