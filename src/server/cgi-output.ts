@@ -26,6 +26,21 @@ export function openStream(fd: number): Writable {
 
 function ignore(): void {}
 
+/** What goes out: bytes, or a text of one byte for each character. */
+type Output = Buffer | string;
+
+/** Head and data in one piece: as a text where both are ASCII, since Node takes a tenth of a millisecond to join bytes first. */
+function joined(head: ResponseHead | undefined, data: Chunk | undefined): Output | undefined {
+  if (head === undefined) return data === undefined ? undefined : Buffer.from(data);
+  const text = cgiHead(head);
+  if (data === undefined) return text;
+  if (typeof data === "string") {
+    const whole = text + data;
+    if (Buffer.byteLength(whole) === whole.length) return whole;
+  }
+  return Buffer.concat([Buffer.from(text, "latin1"), Buffer.from(data)]);
+}
+
 export interface CgiOutputOptions {
   /** Called once when nobody reads the response any more. */
   readonly gone: () => void;
@@ -58,13 +73,9 @@ export class CgiOutput implements ResponseSink {
 
   send(head: ResponseHead | undefined, data: Chunk | undefined, isLast: boolean): boolean {
     if (this.#isOver) return true;
-    let bytes: Buffer | undefined = data === undefined ? undefined : Buffer.from(data);
-    if (head !== undefined) {
-      const text = Buffer.from(cgiHead(head), "latin1");
-      bytes = bytes === undefined ? text : Buffer.concat([text, bytes]);
-    }
-    if (bytes !== undefined && this.#stream === undefined) bytes = this.#writeSync(bytes);
-    const canTakeMore = bytes === undefined || bytes.length === 0 || this.#openedStream().write(bytes);
+    let rest = joined(head, data);
+    if (rest !== undefined && this.#stream === undefined) rest = this.#writeSync(rest);
+    const canTakeMore = rest === undefined || rest.length === 0 || this.#openedStream().write(rest, "latin1");
     if (isLast) this.#end();
     return canTakeMore;
   }
@@ -117,14 +128,17 @@ export class CgiOutput implements ResponseSink {
   }
 
   /** Writes what fits without waiting; gives back the rest. */
-  #writeSync(bytes: Buffer): Buffer | undefined {
-    if (this.#syncBytes + bytes.length > maxSyncBytes) return bytes;
-    this.#syncBytes += bytes.length;
+  #writeSync(output: Output): Output | undefined {
+    const { length } = output;
+    if (this.#syncBytes + length > maxSyncBytes) return output;
+    this.#syncBytes += length;
     try {
-      const written = writeSync(this.#fd, bytes);
-      return written === bytes.length ? undefined : bytes.subarray(written);
+      const isText = typeof output === "string";
+      const written = isText ? writeSync(this.#fd, output, null, "latin1") : writeSync(this.#fd, output);
+      if (written === length) return undefined;
+      return isText ? output.slice(written) : output.subarray(written);
     } catch (error) {
-      if (systemCodeOf(error) === "EAGAIN") return bytes;
+      if (systemCodeOf(error) === "EAGAIN") return output;
       this.#gone();
       return undefined;
     }

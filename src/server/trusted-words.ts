@@ -19,6 +19,7 @@ function asArgument(word: string): string {
 /** Cuts the arguments where the query's words begin; Apache passes a limited number of these. */
 function withoutQueryWords(argv: readonly string[], query: string | undefined): readonly string[] {
   const words = queryWords(query);
+  if (words.length === 0) return argv;
   const plain = argv.map((word) => word.replaceAll("\\", ""));
   for (let start = Math.max(0, argv.length - words.length); start < argv.length; start += 1) {
     if (plain.slice(start).every((word, index) => word === words[index])) return argv.slice(0, start);
