@@ -1,7 +1,8 @@
 // An `import()` that does not wait: node reads a file by `require` without the parts of it that read in the background, which
 // take longer to load than most applications.
 // Rules: what comes of it is what `import()` gives, and code runs once. Where that is in doubt, and for every failure,
-// `import()` has the last word: of a module that was required already it gives the same instance, or the same error.
+// `import()` has the last word: of a module that was required already it gives the same instance, or the same error. Hooks of
+// node's (module.register) need not see what is required: a worker whose node is given something to load first has no use of it.
 
 import { fileURLToPath } from "node:url";
 import { types } from "node:util";
