@@ -42,6 +42,24 @@ function derivation(): Derive | undefined {
   }
 }
 
+/** What a message is given as its own, by its constructor and by us. */
+function ownNames(): ReadonlySet<string> {
+  const request = new PlainRequest(undefined as never);
+  const response = new ServerResponse(request);
+  return new Set([...Object.keys(request), ...Object.keys(response), "environ", "originalUrl", "baseUrl"]);
+}
+
+/** Whether a prototype, up to that of the class, leaves all these names to the message: an accessor would not. */
+function leaves(names: ReadonlySet<string>, prototype: object, last: object): boolean {
+  for (let holder: object | null = prototype; holder !== null && holder !== last;) {
+    for (const [name, { writable }] of Object.entries(Object.getOwnPropertyDescriptors(holder))) {
+      if (writable !== true && names.has(name)) return false;
+    }
+    holder = Reflect.getPrototypeOf(holder);
+  }
+  return true;
+}
+
 interface PrototypeGiver {
   readonly request?: unknown;
   readonly response?: unknown;
@@ -53,7 +71,9 @@ export function messageClassesFor(application: unknown, classes: MessageClasses)
   if (typeof application !== "function" || !isPlain) return classes;
   const { request, response } = application as PrototypeGiver;
   if (!(request instanceof PlainRequest) || !(response instanceof ServerResponse)) return classes;
-  const derive = derivation();
+  const names = ownNames();
+  const isUsual = leaves(names, request, PlainRequest.prototype) && leaves(names, response, ServerResponse.prototype);
+  const derive = isUsual ? derivation() : undefined;
   if (derive === undefined) return classes;
   return { IncomingMessage: derive(PlainRequest, request), ServerResponse: derive(ServerResponse, response) };
 }

@@ -22,8 +22,13 @@ function passOn(exchange: NodeExchange, error: unknown): void {
   }
 }
 
-/** An application that calls `handler` with a request and a response as node:http has them, or of `classes`. */
-export function fromNodeHandler(handler: NodeHandler, classes = plainClasses): Application {
+/** An application that calls `handler` with a request and a response as node:http has them. */
+export function fromNodeHandler(handler: NodeHandler): Application {
+  return withMessages(handler, plainClasses);
+}
+
+/** The same with messages of other classes. */
+export function withMessages(handler: NodeHandler, classes: MessageClasses): Application {
   const handle = (exchange: NodeExchange): unknown =>
     handler(exchange.request, exchange.response, (error) => passOn(exchange, error));
   return (environ, startResponse) => new NodeExchange(environ, startResponse, classes).run(handle);

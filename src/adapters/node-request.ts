@@ -24,7 +24,6 @@ interface Internals {
   _addHeaderLines(lines: readonly string[], count: number): void;
   _consuming: boolean;
   _dump(): void;
-  readonly _eventsCount: number;
   readonly _readableState: { readonly resumeScheduled: boolean };
 }
 
@@ -96,9 +95,6 @@ export class BodyPump {
   readonly hasBody: boolean;
   #isRunning = false;
   #isOver = false;
-  /** Of a request without a body: whether the handler has returned, and whether somebody reads it. */
-  #isDue = false;
-  #isWanted = false;
   #more: (() => void) | undefined;
 
   constructor(request: NodeRequest, events: PumpEvents) {
@@ -107,25 +103,14 @@ export class BodyPump {
     this.#events = events;
   }
 
-  /**
-   * A request without a body ends at once; call it when the handler has returned, as node:http's parser does. Where nobody
-   * listens or reads, which is what most applications do, the stream ends when somebody does.
-   */
+  /** A request without a body ends at once; call it when the handler has returned, as node:http's parser does. */
   endIfEmpty(): void {
-    if (this.hasBody) return;
-    this.#isDue = true;
-    this.#request.complete = true;
-    if (this.#isWanted || internalsOf(this.#request)._eventsCount > 0) this.#end();
+    if (!this.hasBody) this.#end();
   }
 
   /** The application wants (more of) the body. */
   flow(): void {
-    if (!this.hasBody) {
-      this.#isWanted = true;
-      if (this.#isDue) this.#end();
-      return;
-    }
-    if (this.#isOver) return;
+    if (this.#isOver || !this.hasBody) return;
     const more = this.#more;
     this.#more = undefined;
     if (more !== undefined) more();
@@ -137,12 +122,11 @@ export class BodyPump {
 
   /** Whether all of the body has been handed over, or nothing of it will be any more. */
   get isOver(): boolean {
-    return this.#isOver || !this.hasBody;
+    return this.#isOver;
   }
 
   /** The response is out and nobody read the body: the request ends as if it had been read, as on node:http. */
   dump(): void {
-    if (this.#isDue && !this.#isOver && internalsOf(this.#request)._eventsCount === 0) return;
     internalsOf(this.#request)._dump();
     this.#end();
   }

@@ -89,6 +89,9 @@ function takesWhole(response: Internals, piece: Piece): boolean {
 
 /** What the real `end` does, without its buffers. */
 function ownEnd(this: Internals, chunk?: unknown, encoding?: unknown, callback?: unknown): unknown {
+  // eslint-disable-next-line typescript/no-unsafe-type-assertion -- its prototype may have been changed
+  const { end: inherited } = Object.getPrototypeOf(this) as Internals;
+  if (inherited !== end) return inherited.call(this, chunk, encoding, callback);
   const piece = pieceOf(chunk, encoding);
   if (piece === undefined || !takesWhole(this, piece)) return end.call(this, chunk, encoding, callback);
   if (!this._header) {

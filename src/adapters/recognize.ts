@@ -16,7 +16,7 @@ import { kindOfFunction } from "./function-kind.ts";
 import { messageClassesFor, plainClasses } from "./message-classes.ts";
 import type { AdapterName } from "./names.ts";
 import type { NodeHandler } from "./node-handler.ts";
-import { fromNodeHandler, fromServer } from "./node-handler.ts";
+import { fromNodeHandler, fromServer, withMessages } from "./node-handler.ts";
 
 export interface Recognized {
   readonly adapter: AdapterName;
@@ -81,7 +81,7 @@ function fromHandler(value: unknown, adapter: AdapterName): Application {
   if (adapter === "node" && handler.length >= 3) return fromNodeHandler(handler);
   // Express and Connect answer 404 and errors themselves when they get no third argument, as on node:http.
   const plain = handler as (req: unknown, res: unknown) => unknown;
-  return fromNodeHandler((req, res) => plain(req, res), messageClassesFor(value, plainClasses));
+  return withMessages((req, res) => plain(req, res), messageClassesFor(value, plainClasses));
 }
 
 function fromKoa(value: unknown): Application {

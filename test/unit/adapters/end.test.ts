@@ -1,7 +1,8 @@
 /* eslint-disable typescript/unbound-method -- methods are wrapped here, as middleware does */
-// `end` with a whole body, and requests that nobody reads: what goes past node:http's buffers beside node:http itself.
+// `end` with a whole body, which goes past node:http's buffers, and what becomes of its request: beside node:http itself.
 import { OutgoingMessage, ServerResponse } from "node:http";
 import type { IncomingMessage } from "node:http";
+import { finished } from "node:stream";
 import { describe, expect, test } from "vitest";
 import type { HttpRequest } from "../../harness/http.ts";
 import type { Tell, TellingHandler } from "./beside-node.ts";
@@ -255,6 +256,59 @@ const rows: readonly Row[] = [
       req.on("close", () => tell("close"));
       res.on("close", () => setImmediate(() => setImmediate(done)));
       res.end("hello");
+    },
+  ],
+  [
+    "a request whose end is listened to later",
+    {},
+    async (req, res, tell, done) => {
+      await new Promise(setImmediate);
+      for (const name of ["end", "close"]) req.on(name, () => tell(name, req.complete));
+      res.on("close", () => setImmediate(() => setImmediate(done)));
+      res.end("hello");
+    },
+  ],
+  [
+    "a request whose end is asked for when its response has finished",
+    {},
+    (req, res, tell, done) => {
+      res.on("finish", () => {
+        req.on("close", () => {
+          tell("close", req.destroyed, req.readableEnded);
+          setImmediate(done);
+        });
+      });
+      res.end("hello");
+    },
+  ],
+  [
+    "the state of a request that nobody looked at",
+    {},
+    (req, res, tell, done) => {
+      res.end("hello");
+      setImmediate(() =>
+        setImmediate(() => {
+          tell(req.complete, req.readableEnded, req.destroyed, req.closed);
+          finished(req, (error) => {
+            tell("finished", error ?? "well");
+            done();
+          });
+        }),
+      );
+    },
+  ],
+  [
+    "a prototype with an end of its own",
+    {},
+    (_req, res, tell, done) => {
+      const prototype = Object.create(ServerResponse.prototype) as ServerResponse;
+      prototype.end = function own(this: ServerResponse, chunk: unknown) {
+        tell("own end");
+        return ServerResponse.prototype.end.call(this, `${String(chunk)}, its own`, "utf8");
+      } as typeof prototype.end;
+      Object.setPrototypeOf(res, prototype);
+      res.end("hello");
+      done();
     },
   ],
   [

@@ -92,6 +92,16 @@ test("a server with classes of its own makes its messages of these", async () =>
   expect(await answer(createServer({ IncomingMessage: OwnRequest }, app))).toBe("own");
 });
 
+test.each(["complete", "url", "environ"])(
+  "a prototype with an accessor named %s does not get into the way",
+  async (name) => {
+    const app = express();
+    Object.defineProperty(app.request, name, { get: () => "the prototype's", configurable: true });
+    app.get("/", (_req, res) => res.send("hello"));
+    expect(await answer(app)).toBe("hello");
+  },
+);
+
 test.each([
   ["a handler", () => {}],
   ["no function", {}],
