@@ -24,13 +24,13 @@ let timesMore = 0;
 
 /** V8's `gc`, as `--expose-gc` gives it, in a context that nobody else sees. The flag is as before when this returns. */
 function findCollect(): Collect {
-  if (globalThis.gc !== undefined) return globalThis.gc;
+  const isExposed = typeof globalThis.gc === "function";
   setFlagsFromString("--expose-gc");
   try {
-    // eslint-disable-next-line typescript/no-unsafe-type-assertion -- what V8 puts there, or our own
+    // eslint-disable-next-line typescript/no-unsafe-type-assertion -- what V8 puts there, or ours
     return runInNewContext("typeof gc === 'function' ? gc : () => {}") as Collect;
   } finally {
-    setFlagsFromString("--no-expose-gc");
+    if (!isExposed) setFlagsFromString("--no-expose-gc");
   }
 }
 
