@@ -164,7 +164,6 @@ export class NodeExchange implements SocketOutlet {
   endWith(piece: Piece): void {
     this.socket.touch();
     this.#pieces.push(ownCopy(piece));
-    this.#heldLength = piece.chunk.length;
   }
 
   ended(): void {
