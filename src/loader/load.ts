@@ -76,7 +76,7 @@ type ScriptOutcome = { readonly ok: true; readonly running: RunningScript } | Fa
 /** How long a script may take to run to its end. Long enough for a slow database at start, short enough to be told of. */
 const startDeadlineMs = 60_000;
 
-const maxAttempts = 3;
+const maxAttempts = 5;
 
 const nothing: Watch = { files: [], absent: [] };
 
@@ -200,11 +200,16 @@ async function runScript(
     approve?.(found.entry.watch.files.map(({ path }) => path));
     const outcome = await runBundle(script, found, options);
     if (outcome.ok || attempt === maxAttempts) return outcome;
-    const isBundleGone = !existsSync(found.bundle);
+    const isBundleGone = wasMissing(found.bundle, outcome.error.cause) || !existsSync(found.bundle);
     const mayHelp = isBundleGone || (found.isCached && systemCodeOf(outcome.error.cause) === "ERR_MODULE_NOT_FOUND");
     if (!mayHelp) return outcome;
     mayUseCache = isBundleGone;
   }
+}
+
+/** Whether an import failed since its file was not there, though a third process may have made it again by now. */
+function wasMissing(bundle: string, error: unknown): boolean {
+  return systemCodeOf(error) === "ENOENT" && error instanceof Error && "path" in error && error.path === bundle;
 }
 
 interface FoundBundle {
