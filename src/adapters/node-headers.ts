@@ -2,6 +2,7 @@
 // Rules: names get their usual capitals back; a Cookie header that Apache joined out of several with a comma is joined with
 // a semicolon, as node:http does; what belongs to a connection never leaves, since the connection is Apache's.
 
+import type { HeaderKind } from "../gateway/headers.ts";
 import { headerKind } from "../gateway/headers.ts";
 import type { Environ, HeaderList } from "../spec.ts";
 
@@ -55,9 +56,13 @@ export function rawHeadersOf(environ: Environ): string[] {
  * Whether a response header stays here: it is about a connection, which is Apache's with the client (RFC 9110 section 7.6.1), or
  * is `Status`, which would be read as CGI's.
  */
-export function isConnectionHeader(name: string): boolean {
-  const kind = headerKind(name);
+function staysHere(kind: HeaderKind): boolean {
   return kind === "hop-by-hop" || kind === "status";
+}
+
+/** The same of a header's name. */
+export function isConnectionHeader(name: string): boolean {
+  return staysHere(headerKind(name));
 }
 
 export interface WireHead {
@@ -75,8 +80,9 @@ export function parseWireHead(text: string): WireHead {
   for (let end = text.indexOf("\r\n", start); end > start; end = text.indexOf("\r\n", start)) {
     const colon = text.indexOf(":", start);
     const name = text.slice(start, colon);
-    if (colon !== -1 && colon < end && !isConnectionHeader(name)) {
-      if (headerKind(name) === "length") hasLength = true;
+    const kind = headerKind(name);
+    if (colon !== -1 && colon < end && !staysHere(kind)) {
+      if (kind === "length") hasLength = true;
       headers.push([name, text.slice(colon + 2, end)]);
     }
     start = end + 2;

@@ -55,10 +55,9 @@ function backendPathOf(variables: MountVariables): string | undefined {
 
 /** How long the part of `path` is that comes before its longest common tail, of whole segments, with `backend`. */
 function lengthBeforeCommonTail(path: string, backend: string): number {
-  const shorter = Math.min(path.length, backend.length);
   const ahead = backend.length - path.length;
+  const least = Math.max(0, -ahead);
   let start = path.length;
-  const least = path.length - shorter;
   while (start > least && path.charCodeAt(start - 1) === backend.charCodeAt(start - 1 + ahead)) start -= 1;
   const slash = path.indexOf("/", start);
   return slash === -1 ? path.length : slash;
