@@ -12,11 +12,6 @@ export function listeningHandleOf(server: Server): SocketHandle | undefined {
   return (server as Server & { readonly _handle?: SocketHandle | null })._handle ?? undefined;
 }
 
-/** Loads what node needs for the first `listen` of a process, while there is nothing else to do. */
-export function prepareToListen(): void {
-  process.getBuiltinModule("node:cluster");
-}
-
 /** Accepts on the handle, which belongs to the server from then on; an earlier one is closed. Rejects with the system's error. */
 export async function listenOnHandle(server: Server, handle: SocketHandle): Promise<void> {
   if (server.listening) server.close();

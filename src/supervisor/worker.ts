@@ -18,7 +18,7 @@ import type { Engine } from "../server/engine.ts";
 import { createEngine } from "../server/engine.ts";
 import type { ErrorPages } from "../server/error-pages.ts";
 import { createPeerCheck } from "../server/listen.ts";
-import { listeningHandleOf, listenOnHandle, prepareToListen } from "../server/listening-handle.ts";
+import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts";
 import { peerSecretCheck } from "../server/peer-secret.ts";
 import type { ReleasedConnection } from "../server/fastcgi-server.ts";
 import type { Router, Target } from "../server/route.ts";
@@ -140,7 +140,6 @@ export class Worker {
     }
     if (this.#config.followsFiles) setInterval(() => this.#lookAtFiles(), checkIntervalMs).unref();
     this.#channel.send({ type: "ready" });
-    setImmediate(prepareToListen); // the supervisor's answer is on its way
     setTimeout(() => this.#watchdog.start(), unwatchedMs);
     this.#figures.start();
     setTimeout(() => void sweepUploads(), sweepMs).unref(); // what a worker before this one left when it crashed; it never rejects
