@@ -96,6 +96,7 @@ export class FcgiConnection {
   #events: FcgiEvent[] = [];
   #error: Error | undefined;
   #live: LiveRequest | undefined;
+  #hadWholeInput = false;
   #target: Target = "skip";
   /** The BEGIN_REQUEST that is being read: its id, its body, and how much of that has come. */
   #beginId = 0;
@@ -180,9 +181,15 @@ export class FcgiConnection {
     }
   }
 
+  /** Whether the web server had sent all of the request that ended last, when it ended. */
+  get hadWholeInput(): boolean {
+    return this.#hadWholeInput;
+  }
+
   /** Forgets the live request. What is still to come of its record that is being read finds no request and is dropped. */
   #release(live: LiveRequest): void {
     this.#live = undefined;
+    this.#hadWholeInput = live.phase === "complete";
     if (!live.keepConn) this.#reader.stop();
   }
 

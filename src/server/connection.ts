@@ -1,7 +1,6 @@
-// One socket that speaks FastCGI: bytes between node:net and the codec, and the clocks and limits around it.
-// Rules: without KEEP_CONN the connection is half-closed after END_REQUEST and read to its end, since closing with
-// unread input would reset what Apache has not read yet; an application that does not read stops the socket; a peer that
-// is not a web server is dropped and logged once. Bytes for a new request are parsed when the request has its turn. A
+// One connection that speaks FastCGI: bytes between the wire and the codec, and the limits around it.
+// Rules: without KEEP_CONN the connection is closed after END_REQUEST; an application that does not read stops the
+// reading; a peer that is not a web server is dropped and logged once. Bytes for a new request are parsed when the request has its turn. A
 // connection is handed over only where nothing is begun, in either direction.
 
 import type { Socket } from "node:net";
@@ -10,17 +9,16 @@ import { ClientGoneError, messageOf } from "../errors.ts";
 import type { FcgiEvent, FcgiLimits } from "../fastcgi/connection.ts";
 import { FcgiConnection } from "../fastcgi/connection.ts";
 import type { Admission, Waiter } from "./admission.ts";
-import { ConnectionTimers } from "./connection-timers.ts";
 import type { Service } from "./dispatch.ts";
-import { whenDrained } from "./drained.ts";
 import type { HandOver } from "./fastcgi-server.ts";
 import type { RequestClock } from "./request-clock.ts";
 import type { RequestEvent, RequestHost } from "./request.ts";
 import { FcgiRequest } from "./request.ts";
-import { SharedRead } from "./shared-read.ts";
-import { releaseHandle, takeUnread } from "./socket-handle.ts";
+import type { StreamHandle } from "./socket-handle.ts";
 import { SpoolingFlow } from "./spool.ts";
 import type { Traffic } from "./traffic.ts";
+import type { WireOwner } from "./wire.ts";
+import { Wire } from "./wire.ts";
 
 export interface ConnectionOptions {
   readonly service: Service;
@@ -41,7 +39,7 @@ export interface ConnectionOptions {
   readonly isOverloaded: boolean;
   /** Called for each request that was refused for want of room. */
   readonly onShed: () => void;
-  /** Called once when the socket has closed. */
+  /** Called once when the connection has closed. */
   readonly onClose: (connection: SocketConnection) => void;
 }
 
@@ -50,13 +48,12 @@ const nothing = Buffer.alloc(0);
 /** Whether what comes next may begin a request: it has its turn, waits for it, or is refused with a 503. */
 type Turn = "none" | "taken" | "awaited" | "refused";
 
-export class SocketConnection implements RequestHost, Waiter {
-  readonly #socket: Socket;
+export class SocketConnection implements RequestHost, Waiter, WireOwner {
+  readonly #wire: Wire;
   readonly #options: ConnectionOptions;
   readonly #codec: FcgiConnection;
-  readonly #reading: SharedRead;
   #request: FcgiRequest | undefined;
-  readonly #timers = new ConnectionTimers();
+  #paramsTimer: NodeJS.Timeout | undefined;
   #isReadingParams = false;
   #isInputPaused = false;
   #isFlooded = false;
@@ -74,18 +71,16 @@ export class SocketConnection implements RequestHost, Waiter {
   #isClosing = false;
   #hasPeerEnded = false;
 
-  /** Takes the socket over. It must have been made with `allowHalfOpen`. */
-  constructor(socket: Socket, options: ConnectionOptions) {
-    this.#socket = socket;
+  /** Takes the connection over, as `Wire` has it. */
+  constructor(source: Socket | StreamHandle, options: ConnectionOptions) {
     this.#options = options;
     this.#codec = new FcgiConnection(options.limits);
-    this.#reading = new SharedRead(socket, (bytes) => this.receive(bytes));
-    socket.on("end", () => this.#peerEnded());
-    socket.on("drain", () => this.#drained());
-    socket.on("error", (error) => options.service.log.debug({ err: error }, "FastCGI connection failed"));
-    socket.on("close", () => this.#closed());
-    socket.on("timeout", () => this.#idle());
-    socket.setTimeout(options.idleTimeoutMs);
+    this.#wire = new Wire(source, this, options.idleTimeoutMs);
+  }
+
+  /** As `Wire.openSoon`. */
+  openSoon(): void {
+    this.#wire.openSoon();
   }
 
   /** Leaves as soon as no request is running, which may be at once: to `handOver`, or by closing where there is none. */
@@ -99,7 +94,7 @@ export class SocketConnection implements RequestHost, Waiter {
   /** Gives a running request up, and closes at once. */
   cut(reason: StoppingError): void {
     this.#request?.expire(reason);
-    this.#socket.destroy();
+    this.#wire.destroy();
   }
 
   /** The request whose bytes are held has its turn. */
@@ -115,38 +110,31 @@ export class SocketConnection implements RequestHost, Waiter {
   // What a request does with its connection.
 
   write(frames: readonly Uint8Array[]): boolean {
-    const socket = this.#socket;
-    if (socket.destroyed || this.#isClosing) return !socket.destroyed; // `drained` says why
-    const [first] = frames;
-    if (frames.length === 1 && first !== undefined) return socket.write(first);
-    socket.cork();
-    let canTakeMore = true;
-    for (const frame of frames) canTakeMore = socket.write(frame);
-    socket.uncork();
-    return canTakeMore;
+    const isOpen = !this.#wire.isClosed;
+    return isOpen && !this.#isClosing ? this.#wire.write(frames) : isOpen; // `drained` says why
   }
 
   drained(): Promise<void> {
-    return whenDrained(this.#socket);
+    return this.#wire.drained();
   }
 
   pause(): void {
     this.#isInputPaused = true;
-    this.#socket.pause();
+    this.#wire.pause();
   }
 
   resume(): void {
     this.#isInputPaused = false;
-    this.#resumeSocket();
+    this.#resumeReading();
   }
 
   requestEnded(): void {
     // Input that is still on its way has to be read: closing at once would reset the connection. Who hands it over does
     // not close it.
-    const isInputDue = this.#takeRequest()?.isStdinOver === false;
+    const isInputDue = this.#takeRequest() !== undefined && !this.#codec.hadWholeInput;
     this.resume();
     const isLast = this.#isDraining && this.#handOver === undefined && isInputDue;
-    if (!this.#keepConn || this.#options.isOverloaded || isLast) this.#close();
+    if (!this.#keepConn || this.#options.isOverloaded || isLast) this.#close(!isInputDue);
     this.#settle();
   }
 
@@ -157,9 +145,9 @@ export class SocketConnection implements RequestHost, Waiter {
     this.#settle();
   }
 
-  // What comes from the socket.
+  // What comes from the wire.
 
-  /** Takes bytes from the socket, or those that came before it was ours. They are not kept. */
+  /** Takes bytes from the wire, or those that came before it was ours. They are not kept. */
   receive(bytes: Buffer): void {
     if (this.#isClosing) return;
     if (this.#turn === "none") this.#askTurn();
@@ -173,7 +161,7 @@ export class SocketConnection implements RequestHost, Waiter {
       events = this.#codec.receive(bytes);
     } catch (error) {
       this.#options.service.log.warn({ code: "TSGI1001", reason: messageOf(error) }, "FastCGI peer dropped");
-      this.#socket.destroy();
+      this.#wire.destroy();
       return;
     }
     this.#isParsing = true;
@@ -196,7 +184,7 @@ export class SocketConnection implements RequestHost, Waiter {
 
   #hold(bytes: Buffer): void {
     this.#held = Buffer.concat([this.#held, bytes]);
-    this.#socket.pause();
+    this.#wire.pause();
     this.#settle();
   }
 
@@ -206,8 +194,8 @@ export class SocketConnection implements RequestHost, Waiter {
     this.#held = nothing;
     this.#turn = turn;
     this.#parse(held);
-    this.#resumeSocket();
-    if (this.#hasPeerEnded && !this.#isClosing) this.#peerEnded();
+    this.#resumeReading();
+    if (this.#hasPeerEnded && !this.#isClosing) this.peerEnded();
   }
 
   #handle(event: FcgiEvent): void {
@@ -221,7 +209,7 @@ export class SocketConnection implements RequestHost, Waiter {
         this.#begin(event);
         break;
       case "stdin":
-        this.#request?.pushInput(this.#reading.keep(event.data));
+        this.#request?.pushInput(this.#wire.keep(event.data));
         break;
       case "stdin-end":
         this.#request?.endInput();
@@ -232,7 +220,7 @@ export class SocketConnection implements RequestHost, Waiter {
       case "reply":
         // A peer that asks and does not read the answers gets no more of our attention until it does.
         this.#isFlooded = !this.write([event.bytes]);
-        if (this.#isFlooded) this.#socket.pause();
+        if (this.#isFlooded) this.#wire.pause();
         if (event.close) this.#close();
         break;
     }
@@ -282,11 +270,11 @@ export class SocketConnection implements RequestHost, Waiter {
    * The peer sends no more. With a request whose input is complete it may be a half-close, and the response is still
    * wanted: an empty write tells, on a unix socket, whether anyone is there to read.
    */
-  #peerEnded(): void {
+  peerEnded(): void {
     this.#hasPeerEnded = true;
     if (this.#turn === "awaited") return;
     if (this.#request?.hasWholeInput === true) {
-      this.#socket.write(nothing);
+      this.#wire.probe();
       return;
     }
     this.#takeRequest()?.abort(new ClientGoneError());
@@ -294,32 +282,36 @@ export class SocketConnection implements RequestHost, Waiter {
     this.#settle();
   }
 
-  #idle(): void {
+  idle(): void {
     if (this.#isFree && this.#turn !== "awaited") this.#close();
-    else if (this.#socket.writableNeedDrain || this.#request?.isInputAwaited === true) {
+    else if (this.#wire.isBlocked || this.#request?.isInputAwaited === true) {
       this.#options.service.log.warn(
         { code: "TSGI1102", idleTimeoutMs: this.#options.idleTimeoutMs },
         "FastCGI peer dropped: it stalled",
       );
-      this.#socket.destroy();
-    } else this.#socket.setTimeout(this.#options.idleTimeoutMs);
+      this.#wire.destroy();
+    } else this.#wire.restartIdle();
   }
 
-  #closed(): void {
+  failed(error: Error): void {
+    this.#options.service.log.debug({ err: error }, "FastCGI connection failed");
+  }
+
+  closed(): void {
     this.#isClosing = true;
-    this.#timers.stop();
+    clearTimeout(this.#paramsTimer);
     this.#takeRequest()?.abort(new ClientGoneError());
     this.#giveTurnBack();
     this.#options.onClose(this);
   }
 
-  #drained(): void {
+  writable(): void {
     this.#isFlooded = false;
-    this.#resumeSocket();
+    this.#resumeReading();
   }
 
-  #resumeSocket(): void {
-    if (!this.#isInputPaused && !this.#isFlooded && this.#turn !== "awaited") this.#socket.resume();
+  #resumeReading(): void {
+    if (!this.#isInputPaused && !this.#isFlooded && this.#turn !== "awaited") this.#wire.resume();
   }
 
   /** Whether there is no request: none runs, and none has begun to come. */
@@ -347,54 +339,50 @@ export class SocketConnection implements RequestHost, Waiter {
   #leave(): void {
     if (this.#canLeave) this.#flushThen(this.#handOver);
     else if (this.#handOver === undefined && this.#turn !== "awaited") {
-      this.#socket.destroySoon(); // Apache holds it idle: nothing is lost by not lingering
+      this.#wire.endNow(); // Apache holds it idle: nothing is lost by not lingering
     }
   }
 
   /** Whether it can be handed over, but for what is still being written. */
   get #canLeave(): boolean {
-    return this.#handOver !== undefined && this.#codec.isIdle && !this.#socket.destroyed;
+    return this.#handOver !== undefined && this.#codec.isIdle && !this.#wire.isClosed;
   }
 
   /** Hands the connection over, when all that was written has left. */
   #flushThen(handOver: HandOver | undefined): void {
-    const socket = this.#socket;
     if (handOver === undefined || this.#isFlushing) return;
-    if (socket.writableLength > 0) {
-      this.#isFlushing = true;
-      socket.write(nothing, () => {
-        this.#isFlushing = false;
-        this.#settle();
-      });
-      return;
-    }
+    const isFlushed = this.#wire.isFlushed(() => {
+      this.#isFlushing = false;
+      this.#settle();
+    });
+    this.#isFlushing = !isFlushed;
+    if (!isFlushed) return;
     const held = this.#held;
     this.#giveTurnBack();
     this.#isClosing = true;
-    const bytes = Buffer.concat([held, ...takeUnread(socket)]);
-    handOver({ handle: releaseHandle(socket), bytes: bytes.length === 0 ? undefined : bytes });
+    const { handle, unread } = this.#wire.release();
+    const bytes = Buffer.concat([held, ...unread]);
+    handOver({ handle, bytes: bytes.length === 0 ? undefined : bytes });
   }
 
-  /** Half-closes, and waits for the peer to do the same. */
-  #close(): void {
+  #close(hasPeerSentAll = false): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#stopParamsTimer();
-    this.#socket.end();
-    this.#socket.resume();
-    if (!this.#socket.destroyed) this.#timers.startLinger(() => this.#socket.destroy());
+    this.#wire.end(hasPeerSentAll);
   }
 
   #startParamsTimer(): void {
     const { paramsTimeoutMs, service } = this.#options;
-    this.#timers.startParams(paramsTimeoutMs, () => {
+    this.#paramsTimer ??= setTimeout(() => {
       service.log.warn({ code: "TSGI1103", paramsTimeoutMs }, "FastCGI peer dropped: PARAMS did not end in time");
-      this.#socket.destroy();
-    });
+      this.#wire.destroy();
+    }, paramsTimeoutMs);
   }
 
   #stopParamsTimer(): void {
     this.#isReadingParams = false;
-    this.#timers.stopParams();
+    clearTimeout(this.#paramsTimer);
+    this.#paramsTimer = undefined;
   }
 }

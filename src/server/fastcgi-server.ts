@@ -13,9 +13,12 @@ import { deadline } from "./background.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { SocketConnection } from "./connection.ts";
 import type { Service } from "./dispatch.ts";
+import type { Peer } from "./listen.ts";
+import { offerFirst } from "./listening-handle.ts";
 import { RequestClock } from "./request-clock.ts";
 import { refusing } from "./request.ts";
-import type { SocketHandle } from "./socket-handle.ts";
+import { readNow } from "./shared-read.ts";
+import type { SocketHandle, StreamHandle } from "./socket-handle.ts";
 import { adoptHandle, socketBufferBytes } from "./socket-handle.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -37,7 +40,7 @@ export interface FastCgiOptions {
   /** Whether the peer is mod_fcgid, which sends the whole body before it reads and hides a broken connection. */
   readonly isBehindFcgid: boolean;
   /** Whether a peer may speak to us at all; the connection is closed without a word otherwise. */
-  readonly isAllowed: (socket: Socket) => boolean;
+  readonly isAllowed: (peer: Peer) => boolean;
 }
 
 /** A connection without an owner: whoever gets it serves it, passes it on or closes the handle. */
@@ -74,6 +77,15 @@ export interface FastCgiStats {
 /** No more than one line in this time about requests that were refused, ms. */
 const shedLineMs = 1000;
 
+/**
+ * After so many connections whose request was served as they were accepted, others have their turn: libuv accepts as long as
+ * there are any.
+ */
+const maxTakenAtOnce = 32;
+
+/** Whoever connects to a unix socket. */
+const unixPeer: Peer = {};
+
 /** The service of a connection beyond a limit. */
 function overloaded(service: Service, message: string): Service {
   return refusing(service, new OverloadedError(message));
@@ -91,6 +103,7 @@ export class FastCgiServer {
   readonly #overloaded: ConnectionOptions;
   #draining: Omit<DrainOptions, "deadlineMs"> | undefined;
   #onEmpty: Array<() => void> = [];
+  #takenAtOnce = 0;
   #shedToldMs = -Infinity;
   #shedTold = 0;
 
@@ -119,6 +132,7 @@ export class FastCgiServer {
     this.netServer = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: socketBufferBytes }, (socket) =>
       this.#accept(socket),
     );
+    this.netServer.on("listening", () => offerFirst(this.netServer, (connection) => this.#takeAtOnce(connection)));
     this.netServer.maxConnections = 2 * maxConnections;
   }
 
@@ -201,6 +215,25 @@ export class FastCgiServer {
     if (waitedMs > 0) connection.awaitedSinceMs = performance.now() - waitedMs;
     if (bytes !== undefined && bytes.length > 0) connection.receive(bytes);
     if (this.#draining !== undefined) connection.drain(this.#draining.handOver);
+  }
+
+  /** Serves a connection that has brought its request, in which case it may need no socket. */
+  #takeAtOnce(handle: StreamHandle): boolean {
+    if (this.#takenAtOnce === maxTakenAtOnce) return false;
+    if (this.#connections.size >= this.#options.maxConnections || !this.#options.isAllowed(unixPeer)) return false;
+    const bytes = readNow(handle.fd);
+    if (bytes === undefined) return false;
+    this.#takenAtOnce += 1;
+    if (this.#takenAtOnce === maxTakenAtOnce) {
+      setImmediate(() => {
+        this.#takenAtOnce = 0;
+      });
+    }
+    const connection = new SocketConnection(handle, this.#normal);
+    this.#connections.add(connection);
+    connection.receive(bytes);
+    connection.openSoon();
+    return true;
   }
 
   #forget(connection: SocketConnection): void {

@@ -5,7 +5,7 @@
 // listed.
 
 import { chmodSync, chownSync, existsSync, lstatSync, renameSync, unlinkSync } from "node:fs";
-import type { ListenOptions, Server, Socket } from "node:net";
+import type { ListenOptions, Server } from "node:net";
 import { BlockList, connect, isIP } from "node:net";
 import { dirname } from "node:path";
 import type { ListenAddress } from "../config/address.ts";
@@ -183,6 +183,12 @@ export async function listen(server: Server, address: ListenAddress, access: Soc
 /** How many refused addresses are remembered, so that each is logged once. */
 const maxLoggedPeers = 1000;
 
+/** Who has connected, as a Socket says it: a unix socket has neither. */
+export interface Peer {
+  readonly remoteAddress?: string | undefined;
+  readonly remoteFamily?: string | undefined;
+}
+
 /**
  * Tells which peers may connect over TCP: loopback and the listed addresses ("10.0.0.7", "10.0.0.0/24", "::1"). Unix
  * sockets are guarded by their mode. `onRefused` gets each refused address once.
@@ -190,12 +196,12 @@ const maxLoggedPeers = 1000;
 export function createPeerCheck(
   allow: readonly string[],
   onRefused: (address: string) => void,
-): (socket: Socket) => boolean {
+): (peer: Peer) => boolean {
   let list = allow.length === 0 ? undefined : allowedList(allow);
   const logged = new Set<string>();
-  return (socket) => {
-    const address = socket.remoteAddress;
-    if (address === undefined) return socket.remoteFamily === undefined; // a unix socket has neither
+  return (peer) => {
+    const address = peer.remoteAddress;
+    if (address === undefined) return peer.remoteFamily === undefined;
     list ??= allowedList(allow);
     if (list.check(address, isIP(address) === 6 ? "ipv6" : "ipv4")) return true;
     if (!logged.has(address) && logged.size < maxLoggedPeers) {

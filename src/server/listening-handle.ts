@@ -4,12 +4,35 @@
 // `net.Server.listen` takes it. This and socket-handle.ts are the only places that touch `_handle`.
 
 import type { Server } from "node:net";
-import type { SocketHandle } from "./socket-handle.ts";
+import type { SocketHandle, StreamHandle } from "./socket-handle.ts";
 
 /** The handle under a server that listens; undefined when it does not. It goes on belonging to the server. */
 export function listeningHandleOf(server: Server): SocketHandle | undefined {
   // eslint-disable-next-line typescript/no-unsafe-type-assertion -- a field of every net.Server that the types leave out
   return (server as Server & { readonly _handle?: SocketHandle | null })._handle ?? undefined;
+}
+
+type OnConnection = (this: ListeningHandle, status: number, connection: StreamHandle | undefined) => void;
+
+interface ListeningHandle extends SocketHandle {
+  onconnection?: OnConnection;
+  /** TCP has it, unix sockets do not. */
+  readonly getsockname?: unknown;
+}
+
+/**
+ * Offers each connection of a unix socket to `take` before the server makes a socket of it. True: it has been taken. The
+ * server listens; where Node does not have the place any more where this is done, nothing is offered.
+ */
+export function offerFirst(server: Server, take: (connection: StreamHandle) => boolean): void {
+  const handle: ListeningHandle | undefined = listeningHandleOf(server);
+  if (handle === undefined || handle.getsockname !== undefined) return;
+  const { onconnection } = handle;
+  if (onconnection === undefined) return;
+  handle.onconnection = function accepted(status, connection) {
+    const canTake = connection !== undefined && typeof connection.fd === "number";
+    if (!canTake || !take(connection)) onconnection.call(this, status, connection);
+  };
 }
 
 /** Accepts on the handle, which belongs to the server from then on; an earlier one is closed. Rejects with the system's error. */

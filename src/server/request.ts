@@ -63,7 +63,6 @@ export class FcgiRequest implements ResponseSink, InputFlow {
   readonly #codec: FcgiConnection;
   readonly #event: RequestEvent;
   #isOver = false;
-  #isStdinOver = false;
   /** Sent since others last had their turn. */
   #burstBytes = 0;
   #dispatched: Dispatched | undefined;
@@ -94,13 +93,7 @@ export class FcgiRequest implements ResponseSink, InputFlow {
     else this.#spool.push(bytes);
   }
 
-  /** True when the peer has ended STDIN, whether or not anyone wanted it. */
-  get isStdinOver(): boolean {
-    return this.#isStdinOver;
-  }
-
   endInput(): void {
-    this.#isStdinOver = true;
     if (this.#isOver) return;
     if (this.#start !== undefined) this.#startNow(new ReplayedRequestError());
     if (this.#spool === undefined) this.#dispatched?.input.end();

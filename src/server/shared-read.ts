@@ -5,6 +5,7 @@
 // bytes would come where nobody looks. Node has this as `onread` for sockets that it connects; for accepted ones it is
 // switched on here, where Node keeps it from Node 20 to 26. Elsewhere the bytes come as "data".
 
+import { readSync } from "node:fs";
 import type { Socket } from "node:net";
 import { asBuffer } from "../fastcgi/record.ts";
 import { countBody } from "./body-garbage.ts";
@@ -37,14 +38,30 @@ interface ReadingSocket {
 /** Those of the sockets of this process, looked for once. */
 let found: Fields | undefined;
 
+/** What a connection that nobody reads has for us by now; undefined when that is nothing, its end, or a failure. */
+export function readNow(fd: number): Buffer | undefined {
+  try {
+    const size = readSync(fd, shared, 0, shared.length, null);
+    return size === 0 ? undefined : shared.subarray(0, size);
+  } catch {
+    return undefined; // who reads it next meets the same
+  }
+}
+
 export class SharedRead {
+  readonly #take: (bytes: Buffer) => void;
   #hasKept = false;
 
+  /** `take` gets what is read. The bytes are good until it returns. */
+  constructor(take: (bytes: Buffer) => void) {
+    this.#take = take;
+  }
+
   /**
-   * Has `take` called with what comes from now on, on a socket that nothing was read from. The bytes are good until it
-   * returns. "data" is not emitted; "end", `pause` and `resume` are as ever.
+   * Reads a socket that nothing was read from, from now on. "data" is not emitted; "end", `pause` and `resume` are as ever.
    */
-  constructor(socket: Socket, take: (bytes: Buffer) => void) {
+  attach(socket: Socket): void {
+    const take = this.#take;
     // eslint-disable-next-line typescript/no-unsafe-type-assertion -- checked in the next lines
     const reading = socket as unknown as ReadingSocket;
     const fields = (found ??= fieldsOf(socket));

@@ -10,7 +10,9 @@ import { UsageError } from "../errors.ts";
 export type SocketHandle = object & { close(): void };
 
 /** What libuv's wrapper of a stream has beside that. */
-interface StreamHandle extends SocketHandle {
+export interface StreamHandle extends SocketHandle {
+  /** The descriptor, which does not block. */
+  readonly fd: number;
   readStop(): number;
   reading: boolean;
 }

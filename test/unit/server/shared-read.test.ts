@@ -49,11 +49,12 @@ async function received(keeps: boolean, prepare: (ours: Socket) => void = () => 
   const got: Received = { text: "", memory: new Set(), kept: [] };
   const ends = await pair((ours) => {
     prepare(ours);
-    const reading: SharedRead = new SharedRead(ours, (bytes) => {
+    const reading: SharedRead = new SharedRead((bytes) => {
       got.memory.add(bytes.buffer);
       got.text += bytes.toString("latin1");
       if (keeps) got.kept.push(reading.keep(bytes));
     });
+    reading.attach(ours);
   });
   return { ...ends, got };
 }
@@ -109,12 +110,13 @@ describe("bytes that are kept", () => {
     try {
       const kept: Buffer[] = [];
       const { peer } = await pair((ours) => {
-        const reading: SharedRead = new SharedRead(ours, (bytes) => {
+        const reading: SharedRead = new SharedRead((bytes) => {
           kept.push(reading.keep(bytes));
           process.nextTick(() => {
             throw new Error("nobody catches it");
           });
         });
+        reading.attach(ours);
       });
       for (let piece = 1; piece <= 5; piece += 1) {
         peer.write(pattern(60_000, piece));
@@ -131,11 +133,9 @@ describe("bytes that are kept", () => {
 
   test("that are not in the shared memory are not copied", async () => {
     const own = Buffer.from("of another process");
-    let reading: SharedRead | undefined;
-    await pair((ours) => {
-      reading = new SharedRead(ours, () => {});
-    });
-    expect(reading?.keep(own)).toBe(own);
+    const reading = new SharedRead(() => {});
+    await pair((ours) => reading.attach(ours));
+    expect(reading.keep(own)).toBe(own);
   });
 });
 
