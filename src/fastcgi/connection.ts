@@ -181,7 +181,7 @@ export class FcgiConnection {
     }
   }
 
-  /** Whether the web server had sent all of the request that ended last, when it ended. */
+  /** Whether the end of STDIN had come when the last request ended. What an AUTHORIZER gets there is not looked at. */
   get hadWholeInput(): boolean {
     return this.#hadWholeInput;
   }
@@ -189,7 +189,7 @@ export class FcgiConnection {
   /** Forgets the live request. What is still to come of its record that is being read finds no request and is dropped. */
   #release(live: LiveRequest): void {
     this.#live = undefined;
-    this.#hadWholeInput = live.phase === "complete";
+    this.#hadWholeInput = live.phase === "complete" && live.role === "RESPONDER";
     if (!live.keepConn) this.#reader.stop();
   }
 

@@ -1,7 +1,7 @@
 // One connection that speaks FastCGI: bytes between the wire and the codec, and the limits around it.
 // Rules: without KEEP_CONN the connection is closed after END_REQUEST; an application that does not read stops the
-// reading; a peer that is not a web server is dropped and logged once. Bytes for a new request are parsed when the request has its turn. A
-// connection is handed over only where nothing is begun, in either direction.
+// reading; a peer that is not a web server is dropped and logged once; bytes for a new request are parsed when the request
+// has its turn; a connection is handed over only where nothing is begun, in either direction.
 
 import type { Socket } from "node:net";
 import type { StoppingError } from "../errors.ts";
@@ -131,10 +131,11 @@ export class SocketConnection implements RequestHost, Waiter, WireOwner {
   requestEnded(): void {
     // Input that is still on its way has to be read: closing at once would reset the connection. Who hands it over does
     // not close it.
-    const isInputDue = this.#takeRequest() !== undefined && !this.#codec.hadWholeInput;
+    const hasWholeInput = this.#codec.hadWholeInput;
+    this.#takeRequest();
     this.resume();
-    const isLast = this.#isDraining && this.#handOver === undefined && isInputDue;
-    if (!this.#keepConn || this.#options.isOverloaded || isLast) this.#close(!isInputDue);
+    const isLast = this.#isDraining && this.#handOver === undefined && !hasWholeInput;
+    if (!this.#keepConn || this.#options.isOverloaded || isLast) this.#close(hasWholeInput);
     this.#settle();
   }
 
@@ -351,12 +352,11 @@ export class SocketConnection implements RequestHost, Waiter, WireOwner {
   /** Hands the connection over, when all that was written has left. */
   #flushThen(handOver: HandOver | undefined): void {
     if (handOver === undefined || this.#isFlushing) return;
-    const isFlushed = this.#wire.isFlushed(() => {
+    this.#isFlushing = this.#wire.flush(() => {
       this.#isFlushing = false;
       this.#settle();
     });
-    this.#isFlushing = !isFlushed;
-    if (!isFlushed) return;
+    if (this.#isFlushing) return;
     const held = this.#held;
     this.#giveTurnBack();
     this.#isClosing = true;
@@ -365,11 +365,11 @@ export class SocketConnection implements RequestHost, Waiter, WireOwner {
     handOver({ handle, bytes: bytes.length === 0 ? undefined : bytes });
   }
 
-  #close(hasPeerSentAll = false): void {
+  #close(hasWholeInput = false): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#stopParamsTimer();
-    this.#wire.end(hasPeerSentAll);
+    this.#wire.end(hasWholeInput);
   }
 
   #startParamsTimer(): void {

@@ -74,12 +74,15 @@ export interface FastCgiStats {
   readonly lastActivityMs: number;
 }
 
+/** How long connections that were cut may take to be gone, ms. */
+const cutMs = 1000;
+
 /** No more than one line in this time about requests that were refused, ms. */
 const shedLineMs = 1000;
 
 /**
- * After so many connections whose request was served as they were accepted, others have their turn: libuv accepts as long as
- * there are any.
+ * After so many connections that were taken at once, the event loop comes round before the next one is: libuv accepts as long
+ * as anybody connects.
  */
 const maxTakenAtOnce = 32;
 
@@ -129,11 +132,14 @@ export class FastCgiServer {
     };
     const tooMany = overloaded(service, `more than ${maxConnections} FastCGI connections`);
     this.#overloaded = { ...this.#normal, refusing: tooMany, isOverloaded: true };
-    this.netServer = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: socketBufferBytes }, (socket) =>
-      this.#accept(socket),
+    this.netServer = createServer(
+      { allowHalfOpen: true, noDelay: true, highWaterMark: socketBufferBytes },
+      (socket) => {
+        if (this.#connections.size < 2 * maxConnections) this.#accept(socket);
+        else socket.destroy();
+      },
     );
     this.netServer.on("listening", () => offerFirst(this.netServer, (connection) => this.#takeAtOnce(connection)));
-    this.netServer.maxConnections = 2 * maxConnections;
   }
 
   get connectionCount(): number {
@@ -183,7 +189,7 @@ export class FastCgiServer {
     });
     for (const connection of this.#connections) connection.drain(options.handOver);
     const isEmpty = await this.#emptied(options.deadlineMs);
-    if (!isEmpty) this.#cut();
+    if (!isEmpty) await this.#cut();
     await closed;
     return isEmpty;
   }
@@ -199,9 +205,10 @@ export class FastCgiServer {
     return outcome === "empty";
   }
 
-  #cut(): void {
+  async #cut(): Promise<void> {
     const reason = new StoppingError();
     for (const connection of this.#connections) connection.cut(reason);
+    await this.#emptied(cutMs);
   }
 
   #accept(socket: Socket, bytes?: Buffer, waitedMs = 0): void {
@@ -231,8 +238,11 @@ export class FastCgiServer {
     }
     const connection = new SocketConnection(handle, this.#normal);
     this.#connections.add(connection);
-    connection.receive(bytes);
-    connection.openSoon();
+    try {
+      connection.receive(bytes);
+    } finally {
+      connection.openSoon();
+    }
     return true;
   }
 

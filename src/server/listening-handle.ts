@@ -1,7 +1,7 @@
 // The native handle of a listening socket, as it travels between processes.
 // Rules: Node documents how a server is sent to a child, and that server accepts from then on; a supervisor has to hold a
 // listening socket without accepting. A handle that came over the channel does just that until somebody listens on it, and
-// `net.Server.listen` takes it. This and socket-handle.ts are the only places that touch `_handle`.
+// `net.Server.listen` takes it. Beside this, socket-handle.ts and shared-read.ts touch `_handle`, and nobody else.
 
 import type { Server } from "node:net";
 import type { SocketHandle, StreamHandle } from "./socket-handle.ts";
@@ -21,8 +21,8 @@ interface ListeningHandle extends SocketHandle {
 }
 
 /**
- * Offers each connection of a unix socket to `take` before the server makes a socket of it. True: it has been taken. The
- * server listens; where Node does not have the place any more where this is done, nothing is offered.
+ * Offers each connection of a unix socket to `take` before the server makes a socket of it. True: it has been taken. To be
+ * called once each time that the server listens. A Node that does not keep `onconnection` there offers nothing.
  */
 export function offerFirst(server: Server, take: (connection: StreamHandle) => boolean): void {
   const handle: ListeningHandle | undefined = listeningHandleOf(server);

@@ -1,7 +1,10 @@
 // One FastCGI request: where the protocol and the gateway meet, which know nothing of each other.
-// Rules: nothing is sent after the end; a response that fails after its head ends with the connection and without
-// END_REQUEST, since Apache takes END_REQUEST for a complete answer whatever status it carries.
+// Rules: each request has an asynchronous context of its own, so that what an application leaves in it
+// (`AsyncLocalStorage.enterWith`) is not there for the next request of the connection; nothing is sent after the end; a
+// response that fails after its head ends with the connection and without END_REQUEST, since Apache takes END_REQUEST for a
+// complete answer whatever status it carries.
 
+import { AsyncResource } from "node:async_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { TsgiError } from "../errors.ts";
 import { ReplayedRequestError } from "../errors.ts";
@@ -58,7 +61,7 @@ function mayBeReplayed(params: Variables): boolean {
   return length !== "0";
 }
 
-export class FcgiRequest implements ResponseSink, InputFlow {
+export class FcgiRequest extends AsyncResource implements ResponseSink, InputFlow {
   readonly #host: RequestHost;
   readonly #codec: FcgiConnection;
   readonly #event: RequestEvent;
@@ -71,6 +74,7 @@ export class FcgiRequest implements ResponseSink, InputFlow {
   #start: ((refusal: TsgiError | undefined) => void) | undefined;
 
   constructor(host: RequestHost, codec: FcgiConnection, event: RequestEvent) {
+    super("FCGIREQUEST");
     this.#host = host;
     this.#codec = codec;
     this.#event = event;
@@ -122,14 +126,14 @@ export class FcgiRequest implements ResponseSink, InputFlow {
 
   #dispatch(service: Service, spool: SpoolingFlow | undefined, startedMs?: number, queuedMs?: number): void {
     const { params, role, id } = this.#event;
-    const dispatched = dispatch(service, {
+    const dispatched = this.runInAsyncScope(dispatch, undefined, service, {
       variables: params,
       sink: this,
       flow: spool ?? this,
       isAuthorizer: role === "AUTHORIZER",
       startedMs,
       queuedMs,
-      emitError: (line) => {
+      emitError: (line: string) => {
         const isLive = this.#isLive;
         if (isLive) this.#host.write(this.#codec.send(errorCommand(id, line)));
         return isLive;

@@ -64,7 +64,7 @@ export class Wire {
   openSoon(): void {
     if (this.#handle === undefined) return;
     setImmediate(() => {
-      if (this.#handle !== undefined) this.#opened();
+      if (this.#handle !== undefined) this.#open();
     });
   }
 
@@ -82,9 +82,9 @@ export class Wire {
     const [first] = frames;
     if (frames.length === 1 && first !== undefined) {
       const rest = this.#socket === undefined ? this.#writeNow(first) : first;
-      return rest === undefined || this.#opened().write(rest);
+      return rest === undefined || this.#open().write(rest);
     }
-    const socket = this.#opened();
+    const socket = this.#open();
     socket.cork();
     let canTakeMore = true;
     for (const frame of frames) canTakeMore = socket.write(frame);
@@ -94,7 +94,7 @@ export class Wire {
 
   /** An empty write: on a unix socket it fails where nobody is there to read. */
   probe(): void {
-    this.#opened().write(nothing);
+    this.#open().write(nothing);
   }
 
   /** Settles when it can take more; rejects with ClientGoneError when it closes before. */
@@ -103,11 +103,11 @@ export class Wire {
     return this.isClosed ? Promise.reject(new ClientGoneError()) : Promise.resolve();
   }
 
-  /** Whether all that was written has left. Otherwise `then` is called when it has. */
-  isFlushed(then: () => void): boolean {
-    if (this.#socket === undefined || this.#socket.writableLength === 0) return true;
+  /** Calls `then` when all that was written has left. False when it has: then nothing is called. */
+  flush(then: () => void): boolean {
+    if (this.#socket === undefined || this.#socket.writableLength === 0) return false;
     this.#socket.write(nothing, then);
-    return false;
+    return true;
   }
 
   pause(): void {
@@ -125,15 +125,15 @@ export class Wire {
     this.#socket?.setTimeout(this.#idleTimeoutMs);
   }
 
-  /** Closes when what was written has left and the peer has closed its side too, if it may still have something to send. */
-  end(hasPeerSentAll: boolean): void {
-    if (this.#socket === undefined && hasPeerSentAll) {
+  /** Closes when what was written has left and the peer has closed its side too, if it may have more to send. */
+  end(hasWholeInput: boolean): void {
+    if (this.#socket === undefined && hasWholeInput) {
       this.#closeHandle();
       return;
     }
-    const socket = this.#opened();
+    const socket = this.#open();
     socket.end();
-    this.resume();
+    this.resume(); // to the end of what the peer sends
     if (!socket.destroyed) this.#linger = setTimeout(() => socket.destroy(), lingerMs);
   }
 
@@ -151,7 +151,7 @@ export class Wire {
 
   /** Gives the connection away, with what was read and not received. All that was written must have left. */
   release(): { readonly handle: SocketHandle; readonly unread: readonly Buffer[] } {
-    const socket = this.#opened();
+    const socket = this.#open();
     const unread = takeUnread(socket);
     return { handle: releaseHandle(socket), unread };
   }
@@ -167,7 +167,7 @@ export class Wire {
     }
   }
 
-  #opened(): Socket {
+  #open(): Socket {
     if (this.#socket !== undefined) return this.#socket;
     if (this.#handle === undefined) throw new UsageError("a connection that has closed cannot be used");
     const socket = adoptHandle(this.#handle);

@@ -1,10 +1,15 @@
 // Requests that come together with their connection: those that need no socket, and all that make one necessary.
+import { AsyncLocalStorage } from "node:async_hooks";
 import { writeSync } from "node:fs";
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import { encodeStream } from "../../../src/fastcgi/client.ts";
+import { encodePairs } from "../../../src/fastcgi/pairs.ts";
+import { RecordType } from "../../../src/fastcgi/record.ts";
 import type { Application } from "../../../src/spec.ts";
 import { until } from "../../harness/until.ts";
+import { begin } from "../fastcgi/wire.ts";
 import { Held } from "./held.ts";
 import type { Peer } from "./served.ts";
 import { paramsOf, Served } from "./served.ts";
@@ -192,6 +197,57 @@ describe("only a part of a request came with its connection", () => {
   });
 });
 
+describe("what an application leaves in its asynchronous context", () => {
+  const storage = new AsyncLocalStorage<string>();
+  let seen: Array<string | undefined>;
+  const leaving: Application = (environ, startResponse) => {
+    seen.push(storage.getStore());
+    storage.enterWith(environ.PATH_INFO);
+    startResponse("200 OK", []);
+    return "left";
+  };
+
+  test("is not there for the next connection", async () => {
+    seen = [];
+    await serve(leaving);
+    for (const path of ["/alice", "/bob", "/carol"]) await bring({ params: paramsOf(path) }).reply();
+    expect(seen).toEqual([undefined, undefined, undefined]);
+    expect(sockets).toBe(0);
+  });
+
+  test("is not there for the next request of a connection", async () => {
+    seen = [];
+    await serve(leaving);
+    const peer = bring({ params: paramsOf("/alice"), keepConn: true });
+    await peer.reply();
+    for (const path of ["/bob", "/carol"]) {
+      peer.request({ params: paramsOf(path), keepConn: true });
+      await peer.reply();
+    }
+    expect(seen).toEqual([undefined, undefined, undefined]);
+  });
+});
+
+describe("where connections are limited", () => {
+  test("those at twice the limit are closed unheard, whoever came with a request before", async () => {
+    await serve(hello, { maxConnections: 4 });
+    const first = Array.from({ length: 4 }, () => bring({ params: paramsOf("/"), keepConn: true }));
+    for (const peer of first) await peer.reply();
+    const more = Array.from({ length: 10 }, () => served.open());
+    await until("six to be closed", () => more.filter(({ isEnded }) => isEnded).length === 6);
+    expect(served.server.connectionCount).toBe(8);
+  });
+});
+
+test("an AUTHORIZER whose peer ends STDIN after the answer: the connection is not cut", async () => {
+  await serve(hello);
+  const peer = served.open();
+  const params = encodePairs(paramsOf("/"));
+  send(peer, Buffer.concat([begin(1, 3, 0), encodeStream(RecordType.PARAMS, 1, params)]));
+  await until("the answer", () => peer.isEnded || peer.failure !== undefined);
+  send(peer, encodeStream(RecordType.STDIN, 1, new Uint8Array(0)));
+});
+
 test("with many of them others have their turn before the last one", async () => {
   let calls = 0;
   let callsBeforeOthers: number | undefined;
@@ -222,4 +278,13 @@ test("draining lets it end, and takes no other one", async () => {
   expect((await peer.reply()).body.toString()).toBe("to the end");
   peer.socket.end();
   expect(await drained).toBe(true);
+});
+
+test("one that is cut when it takes too long is gone when the server says that it is closed", async () => {
+  const held = new Held();
+  await serve(held.application);
+  bring({ params: paramsOf("/") });
+  await until("the request", () => held.count === 1);
+  expect(await served.server.close(1)).toBe(false);
+  expect(served.server.stats).toMatchObject({ busy: 0, connections: 0 });
 });
