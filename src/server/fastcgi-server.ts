@@ -226,7 +226,7 @@ export class FastCgiServer {
 
   /** Serves a connection that has brought its request, in which case it may need no socket. */
   #takeAtOnce(handle: StreamHandle): boolean {
-    if (this.#takenAtOnce === maxTakenAtOnce) return false;
+    if (this.#takenAtOnce === maxTakenAtOnce || this.#draining !== undefined) return false;
     if (this.#connections.size >= this.#options.maxConnections || !this.#options.isAllowed(unixPeer)) return false;
     const bytes = readNow(handle.fd);
     if (bytes === undefined) return false;
