@@ -67,20 +67,16 @@ export function backendOf(address: ListenAddress, scheme: "fcgi" | "http" = "fcg
 /** A record's length has 16 bits and Apache writes it unchecked: with 65536 an upload's records would say 0. */
 const bufferBytes = 32_768;
 
-/** With "on" Apache takes a tenth more time for a small response: it sends the head before it has seen the end. */
-const flush = ["flushpackets=auto", "flushwait=1"];
-
 export const workerSettings = [
   "enablereuse=on",
-  ...flush,
+  "flushpackets=on",
   `iobuffersize=${bufferBytes}`,
   `timeout=${silenceSeconds}`,
   `ttl=${reuseSeconds}`,
 ];
 export const workerWhy = [
   "enablereuse: connections to the daemon are kept; ttl: but not longer than the daemon keeps them.",
-  "flushpackets: output is sent as soon as no more has come for flushwait, a millisecond.",
-  "timeout: seconds without a byte.",
+  "flushpackets: what the application writes is sent at once. timeout: seconds without a byte.",
   "iobuffersize: a large response takes half of Apache's work that it takes with 8192 bytes at a time.",
 ].join("\n");
 export const nocanonWhy = "nocanon: the path is not decoded and encoded again; with a query it needs GENERIC.";

@@ -36,7 +36,7 @@ export interface Started {
  * closes kept ones of the next client.
  */
 export const apacheThreads = 640;
-const fcgiWorker = "enablereuse=on flushpackets=auto flushwait=1 iobuffersize=32768 timeout=60";
+const fcgiWorker = "enablereuse=on flushpackets=on iobuffersize=32768 timeout=60";
 
 function isOnPath(...names: readonly string[]): string | undefined {
   const folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];

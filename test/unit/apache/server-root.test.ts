@@ -72,7 +72,7 @@ test("the raw URL reaches the application in every mode", () => {
     expect(text, mode).toMatch(/^\s*CGIPassAuth On$/m);
   }
   expect(render(serverRoot(options))).toMatch(
-    /^ProxyPass \/ .* nocanon enablereuse=on flushpackets=auto flushwait=1 iobuffersize=32768 timeout=300 ttl=60$/m,
+    /^ProxyPass \/ .* nocanon enablereuse=on flushpackets=on iobuffersize=32768 timeout=300 ttl=60$/m,
   );
 });
 

@@ -72,7 +72,7 @@ describe("for a file with groups", () => {
     expect(status).toBe(0);
     expect(stdout).toContain(`daemon ${base}/other.ts --config ${base}/tsgi.config.ts --listen unix:/run/x.sock\n`);
     expect(stdout.match(/^ProxyPass .*/gm)).toEqual([
-      'ProxyPass /x "unix:/run/x.sock|fcgi://run.x" nocanon enablereuse=on flushpackets=auto flushwait=1 iobuffersize=32768 timeout=300 ttl=60',
+      'ProxyPass /x "unix:/run/x.sock|fcgi://run.x" nocanon enablereuse=on flushpackets=on iobuffersize=32768 timeout=300 ttl=60',
     ]);
   });
 
