@@ -297,7 +297,7 @@ export class FcgiConnection {
   #refuseReuse(live: LiveRequest): void {
     this.#abort(`the web server began another request with the id ${live.id} before this one had ended`);
     const refusal = { appStatus: 0, protocolStatus: ProtocolStatus.CANT_MPX_CONN };
-    this.#live = undefined;
+    this.#release(live);
     this.#reply(live.hasStdout ? NOTHING : encodeEnd(live.id, refusal), true);
   }
 
