@@ -166,9 +166,7 @@ class ServerResolver {
   #served(config: Config, target: Target, group: FileGroup | undefined): GroupConfig {
     const { file, isFolder } = this.#sources;
     const { app, applications = [] } = target;
-    for (const { mountPoint, app: path } of applications) {
-      if (isFolder(path)) this.#refuseFolder(group, mountPoint ?? "", path);
-    }
+    this.#checkMounted(group, applications);
     const isFolderGiven = app !== undefined && isFolder(app);
     const single = app === undefined || isFolderGiven ? [] : [{ mountPoint: config.mountPoint, app }];
     return Object.freeze({
@@ -181,9 +179,16 @@ class ServerResolver {
     });
   }
 
-  #refuseFolder(group: FileGroup | undefined, mountPoint: string, path: string): void {
-    const at = group?.at(`applications[${JSON.stringify(mountPoint === "" ? "/" : mountPoint)}]`);
-    this.#issues.add(`${at} ${JSON.stringify(path)}: a folder: give it a group of its own, with scriptRoot`);
+  /** What is wrong with applications that have mount points of their own. */
+  #checkMounted(group: FileGroup | undefined, applications: GroupConfig["applications"]): void {
+    const { flags, isFolder } = this.#sources;
+    if (applications.length > 0 && flags.mountPoint !== undefined) {
+      this.#issues.add("--mount-point does not go with applications, which have mount points of their own");
+    }
+    for (const { mountPoint = "", app } of applications.filter((each) => isFolder(each.app))) {
+      const at = group?.at(`applications[${JSON.stringify(mountPoint === "" ? "/" : mountPoint)}]`);
+      this.#issues.add(`${at} ${JSON.stringify(app)}: a folder: give it a group of its own, with scriptRoot`);
+    }
   }
 
   #checkSockets(groups: readonly GroupConfig[], { control, status }: Config): void {

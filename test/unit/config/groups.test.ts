@@ -181,6 +181,12 @@ describe("several groups", () => {
   });
 });
 
+test("a mount point on the command line is refused where applications have their own", () => {
+  const why = "--mount-point does not go with applications, which have mount points of their own";
+  expect(issuesOf({ file: twoGroups, flags: { mountPoint: "/x" } })).toEqual([why]);
+  expect(issuesOf({ app: "app.ts", flags: { listen, mountPoint: "/x" } })).toEqual([]);
+});
+
 test("all problems of all sources are told at once, each once", () => {
   const file = { processes: "x", groups: { a: { app: "a.ts", queueLimit: -1 }, b: { app: "b.ts", listen } } };
   expect(issuesOf({ file, flags: { umask: "9" }, env: { TSGI_QUEUE_TIMEOUT: "0" } })).toEqual([
