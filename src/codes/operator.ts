@@ -236,7 +236,8 @@ const surroundingPages: readonly CodePage[] = [
   {
     codes: ["TSGI3219"],
     title: "the error page cannot be used",
-    meaning: "The file of TSGI_ERROR_PAGE cannot be read. Failed requests get the plain page.",
+    meaning:
+      "The file of TSGI_ERROR_PAGE, or of --error-page, cannot be read any more. Failed requests get the plain page.",
     causes: ["a wrong path, or permissions", "a file of more than 256 KiB"],
     remedies: ["give an absolute path that the application's user may read"],
   },

@@ -57,6 +57,31 @@ export async function errorPagesOf({ errorPage, isDebug }: ErrorPageOptions): Pr
 }
 
 /**
+ * `--error-page` alone, for whoever seldom has a failure to tell: the file is read with the first one. Where it cannot be used
+ * by then, that is logged and the plain page goes out. Undefined without a file.
+ */
+export function errorPagesWhenNeeded(errorPage: string | undefined): ErrorPages | undefined {
+  if (errorPage === undefined) return undefined;
+  let template: string | undefined;
+  let isRead = false;
+  return ({ error, requestId }, log) => {
+    if (!isRead) {
+      isRead = true;
+      try {
+        template = readTemplate(errorPage);
+      } catch (failure) {
+        logUnusable(failure, log);
+      }
+    }
+    return template === undefined ? undefined : pageFromTemplate(template, statusOf(error), requestId);
+  };
+}
+
+function logUnusable(error: unknown, log: Log): void {
+  log.error({ code: "TSGI3219", reason: messageOf(error) }, "the error page cannot be used");
+}
+
+/**
  * Those of a program that Apache starts, which has no flags for them: TSGI_ERROR_PAGE and TSGI_DEBUG. A file that cannot be
  * used is logged and left out: it must not take the application with it.
  */
@@ -69,7 +94,7 @@ export async function errorPagesOfEnvironment(
   try {
     return await errorPagesOf({ errorPage, isDebug });
   } catch (error) {
-    log.error({ code: "TSGI3219", reason: messageOf(error) }, "the error page cannot be used");
+    logUnusable(error, log);
     return errorPagesOf({ errorPage: undefined, isDebug });
   }
 }

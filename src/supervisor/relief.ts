@@ -8,6 +8,7 @@ import type { RequestMeter } from "../metrics/meter.ts";
 import type { Log } from "../spec.ts";
 import { Background } from "../server/background.ts";
 import { Deadlines } from "../server/deadlines.ts";
+import { errorPagesWhenNeeded } from "../server/error-pages.ts";
 import { FastCgiServer } from "../server/fastcgi-server.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
 
@@ -16,6 +17,8 @@ export interface ReliefOptions {
   readonly queueTimeoutMs: number;
   readonly maxParamsBytes: number;
   readonly paramsTimeoutMs: number;
+  /** `--error-page`. */
+  readonly errorPage: string | undefined;
   readonly log: Log;
   /** Counts the requests that are answered here. */
   readonly meter?: RequestMeter | undefined;
@@ -60,6 +63,7 @@ function refusingServer(options: ReliefOptions): FastCgiServer {
       isRunOnce: false,
       isLogApaches: false,
       meter: options.meter,
+      errorPages: errorPagesWhenNeeded(options.errorPage),
     },
     isBehindFcgid: false,
     isAllowed: () => true,

@@ -104,7 +104,7 @@ describe("a crash loop", () => {
     const supervised = await Supervised.start(workspace, {
       app: app.file,
       processes: 1,
-      args: ["--queue-timeout", "20s"],
+      args: ["--queue-timeout", "20s", "--error-page", await workspace.write("loop.html", "<p>{{status}}</p>\n")],
       expectLog: brokenBackend,
     });
     await app.writeBroken('throw new Error("import fails on purpose");');
@@ -128,6 +128,7 @@ describe("a crash loop", () => {
       const reply = await supervised.request("/hello");
       expect(reply).toMatchObject({ status: 503, complete: true });
       expect(headerValues(reply.headers, "retry-after").join()).toMatch(/^\d+$/u);
+      expect(reply.body.toString()).toBe("<p>503</p>\n");
     }
     // At once: not one of them has waited for its place in the queue to run out, 20 s.
     expect(performance.now() - asked).toBeLessThan(4000);

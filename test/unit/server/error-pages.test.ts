@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { debugProblem } from "../../../src/config/debug.ts";
 import { parseListenAddress } from "../../../src/config/address.ts";
 import { BootError, LoadError } from "../../../src/errors.ts";
-import { errorPagesOf, errorPagesOfEnvironment } from "../../../src/server/error-pages.ts";
+import { errorPagesOf, errorPagesOfEnvironment, errorPagesWhenNeeded } from "../../../src/server/error-pages.ts";
 import { variablesOf } from "../gateway/play.ts";
 import { collectLog } from "./collected-log.ts";
 
@@ -49,6 +49,20 @@ describe("--error-page", () => {
     const huge = join(folder, "huge.html");
     writeFileSync(huge, "x".repeat(300_000));
     await expect(errorPagesOf({ errorPage: huge, isDebug: false })).rejects.toThrow(/larger than/);
+  });
+
+  test("is read with the first failure where failures are seldom; without a file that can be used there is none", () => {
+    const late = join(folder, "late.html");
+    const pages = errorPagesWhenNeeded(late);
+    writeFileSync(late, "<p>{{status}}</p>");
+    const log = collectLog();
+    expect(pages?.(failure(new LoadError("not-found", "secret")), log)?.body).toBe("<p>404</p>");
+    rmSync(late);
+    expect(pages?.(failure(new LoadError("not-found", "secret")), log)?.body).toBe("<p>404</p>");
+    const gone = errorPagesWhenNeeded(late);
+    for (let count = 0; count < 2; count += 1) expect(gone?.(failure(new Error("secret")), log)).toBeUndefined();
+    expect(log.lines.map(({ fields }) => fields["code"])).toEqual(["TSGI3219"]);
+    expect(errorPagesWhenNeeded(undefined)).toBeUndefined();
   });
 
   test("of a program that Apache starts takes nothing with it when it cannot be read", async () => {

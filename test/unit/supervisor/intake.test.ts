@@ -42,6 +42,7 @@ function intakeOf(...workers: FakeWorker[]): Intake {
     queueTimeoutMs: 60_000,
     maxParamsBytes: 1000,
     paramsTimeoutMs: 1000,
+    errorPage: undefined,
     log,
   });
   const intake = new Intake({
