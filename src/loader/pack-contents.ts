@@ -75,7 +75,7 @@ function codeOf(file: string): string | undefined {
   const isEsModule = types.isModuleNamespaceObject(loader._cache[file]?.exports);
   if (isEsModule || ![".js", ".cjs", ".json"].includes(extname(file))) return undefined;
   const text = readText(file);
-  if (extname(file) === ".json") return asciiOf(`module.exports = JSON.parse(${JSON.stringify(text.trim())});`);
+  if (extname(file) === ".json") return `module.exports = JSON.parse(${literalOf(text)});`;
   const code = asciiOf(text.replace(/^#!/, "//"));
   if (code === undefined) return undefined;
   if (/\bimport\s*\(/.test(withoutComments(code))) return undefined; // types in comments import, too
@@ -87,16 +87,30 @@ function codeOf(file: string): string | undefined {
   }
 }
 
+/** JSON as a literal of JavaScript's, without the space between its tokens: some packages have a megabyte of it. */
+function literalOf(json: string): string {
+  let isInText = false;
+  const compact = json.replaceAll(/\\.|"|\s+/g, (found) => {
+    if (found === '"') isInText = !isInText;
+    return isInText || found === '"' ? found : "";
+  });
+  return `'${escaped(compact.replaceAll(/['\\]/g, String.raw`\$&`))}'`;
+}
+
+function escaped(text: string): string {
+  // eslint-disable-next-line no-control-regex -- all that is not ASCII
+  return text.replaceAll(/[^\0-\x7F]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /**
  * A text with other characters escaped, since V8 takes twice as long for a text that has any; undefined where an escape could
  * mean something else: after a backslash, in a template that a function gets as it is written, for the ends of lines.
  */
 function asciiOf(code: string): string | undefined {
   // eslint-disable-next-line no-control-regex -- all that is not ASCII
-  const others = /[^\0-\x7F]/g;
-  if (!others.test(code)) return code;
+  if (!/[^\0-\x7F]/.test(code)) return code;
   if (/\\[^\0-\x7F]|[\u2028\u2029]/.test(code) || withoutComments(code).split("\n").some(mayShowRaw)) return undefined;
-  return code.replaceAll(others, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return escaped(code);
 }
 
 /** Whether a function may get a template of this line as it is written, with a character that is not ASCII or a next line. */

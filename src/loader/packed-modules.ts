@@ -83,6 +83,14 @@ export function runPacked(program: PackedProgram): unknown {
   const { files, functions, resolutions, library, importModule } = program;
   const isLoaderUnchanged = loaderWatch();
   const wrappers = new Map(files.map((file, index) => [file, functions[index]]));
+  const paths = new Map<string, readonly string[]>();
+
+  /** What Node makes anew for each module, of its folder. */
+  const pathsOf = (folder: string): string[] => {
+    const known = paths.get(folder) ?? loader._nodeModulePaths(folder);
+    paths.set(folder, known);
+    return [...known];
+  };
 
   /** `parent` is undefined for what the application loads: what an ES module imports has none. */
   const load = (file: string, parent: NodeJS.Module | undefined): unknown => {
@@ -94,7 +102,7 @@ export function runPacked(program: PackedProgram): unknown {
       return isAbsolute(file) ? loader._load(file, parent, false) : process.getBuiltinModule(file);
     const module = new loader(file, parent);
     module.filename = file;
-    module.paths = loader._nodeModulePaths(dirname(file));
+    module.paths = pathsOf(dirname(file));
     loader._cache[file] = module;
     let hasFailed = true;
     try {
@@ -130,7 +138,7 @@ export function runPacked(program: PackedProgram): unknown {
   const [wrapper] = functions;
   const module = new loader(script);
   module.filename = script;
-  module.paths = loader._nodeModulePaths(dirname(script));
+  module.paths = pathsOf(dirname(script));
   if (wrapper !== undefined) run(wrapper, module, importModule);
   return module.exports;
 }

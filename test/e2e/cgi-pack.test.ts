@@ -107,7 +107,7 @@ exports.default = "the babel way";
 exports.named = [__filename, __dirname, require.resolve("./inner"), module.id === __filename, typeof module.parent, inner, "ünï",
   require("./list.json"), require("node:path").sep, typeof require("fs").statSync, require.cache[__filename] === module, this === exports];`,
     "node_modules/plain/inner.js": `/** @type {import('.')} */\nmodule.exports = require("./index").default ?? "a cycle";`,
-    "node_modules/plain/list.json": `["é"]`,
+    "node_modules/plain/list.json": `[\n  "é",\t"\\\\ \\" , ' \\u2028\u2028" , -0, 1e400\n]\n`,
     "node_modules/modern/package.json": `{"name": "modern", "type": "module", "exports": "./main.js"}`,
     "node_modules/modern/main.js": `import plain from "plain";\nexport default plain.named[0];\nexport const here = import.meta.url;`,
     "node_modules/late/package.json": `{"name": "late", "main": "late.cjs"}`,
