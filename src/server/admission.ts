@@ -55,9 +55,9 @@ export class Admission {
     return true;
   }
 
-  /** Waits for a turn; false when too many do. */
+  /** Waits for a turn; false when too many do. Those whose turn was given back already count as having it. */
   wait(waiter: Waiter): boolean {
-    if (this.#queue.size >= this.#queueLimit) return false;
+    if (this.#running + this.#queue.size >= this.#max + this.#queueLimit) return false;
     this.#queue.add(waiter, performance.now());
     return true;
   }

@@ -69,6 +69,17 @@ describe("those who wait", () => {
     expect(told).toEqual(["a admitted"]);
   });
 
+  test("have places of their own: one whose turn was given back holds none", async () => {
+    const admission = full();
+    const { told } = waiters(admission, "a", "b", "c");
+    admission.leave();
+    admission.leave();
+    const late = waiters(admission, "d", "e", "f");
+    expect(late.told).toEqual(["f has no place"]);
+    await turn();
+    expect(told).toEqual(["a admitted", "b admitted"]);
+  });
+
   test("are passed by nobody", async () => {
     const admission = full();
     const { told } = waiters(admission, "a");
