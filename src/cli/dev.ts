@@ -5,6 +5,7 @@ import type { SettingName } from "../config/settings.ts";
 import { createLog, servingBase } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
 import { RequestScope } from "../log/scope.ts";
+import { handleUncaught } from "../log/uncaught.ts";
 import { addSettings, readSettings } from "./options.ts";
 import { StopRequest } from "./signals.ts";
 import { describeTarget, serverTarget, siteTarget } from "./target.ts";
@@ -27,9 +28,7 @@ async function run(app: string, command: Command): Promise<number> {
   const log = createLog({ level: config.logLevel, isPretty: true, base: servingBase() });
   const scope = new RequestScope({ isExclusive: false, isFollowing: true });
   captureConsole(log, scope);
-  process.on("uncaughtException", (error) =>
-    log.error({ code: "TSGI2101", err: error }, "uncaught error outside a request"),
-  );
+  handleUncaught(log, scope);
   const { startDevServer } = await import("../server/http.ts");
   const server = await startDevServer({ ...config, target: serverTarget(target), log, scope });
   process.stdout.write(`tsgi: serving ${describeTarget(target)} at ${server.url} (dev)\n`);

@@ -5,7 +5,7 @@
 // promises. Knows no transport: the server gives sink and reporting.
 
 import type { TsgiError } from "../errors.ts";
-import { ClientGoneError, ContractError, RequestOverError } from "../errors.ts";
+import { ClientGoneError, ContractError, messageOf, RequestOverError } from "../errors.ts";
 import type { Application, Body, Chunk, Environ, FileHandleLike, FileLike, Write } from "../spec.ts";
 import { BodySource, byteLengthOf, checkBody, checkChunk, isChunk, knownLengthOf, wholeOf } from "./body.ts";
 import type { EndWork } from "./environ.ts";
@@ -171,11 +171,7 @@ export class Exchange {
    * application does of it later is silent.
    */
   expire(reason: TsgiError): void {
-    if (this.#isEnded || this.#gone !== undefined) return;
-    this.#stop(reason);
-    this.#response.explain(reason);
-    this.#reportFailure(reason);
-    this.#end();
+    if (!this.#isEnded && this.#gone === undefined) this.#giveUp(reason);
   }
 
   /** Has `work` done once when the request has ended and its body is closed; now when that has been. */
@@ -188,6 +184,24 @@ export class Exchange {
   /** An error that nobody caught, in a process that serves this request alone: it is this request's failure. */
   failUncaught(error: unknown): void {
     this.#fail(error);
+  }
+
+  /**
+   * An error of its code that nobody caught, in a process that goes on: a client that has got nothing yet gets a 500, as with
+   * `expire`. False where the response has begun or is over: that may go on.
+   */
+  failUnanswered(error: unknown): boolean {
+    if (this.#isEnded || this.#gone !== undefined || this.#response.isHeadSent) return false;
+    this.#giveUp(error);
+    return true;
+  }
+
+  #giveUp(error: unknown): void {
+    const reason = error instanceof Error ? error : new Error(messageOf(error));
+    this.#stop(reason);
+    this.#response.explain(reason);
+    this.#reportFailure(error);
+    this.#end();
   }
 
   readonly #write: Write = (chunk: Chunk): Promise<void> => {

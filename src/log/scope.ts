@@ -1,4 +1,5 @@
-// Which request the code that runs now belongs to, for lines that are printed without saying so (`console.log`).
+// Which request the code that runs now belongs to, for lines that are printed without saying so (`console.log`), and for
+// errors that nobody caught.
 // Rules: what an application does before its first `await` is known by a variable, which costs nothing. What comes after is
 // known by AsyncLocalStorage, which costs 7 % of the server's time for an application that awaits a few times and 40 % for
 // one that awaits fifty times (Node 20; next to nothing on Node 24). So it is switched on for the following requests by the
@@ -8,12 +9,14 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Log } from "../spec.ts";
 
-/** A request as a printed line knows it. */
-export interface PrintingRequest {
+/** A request as its code knows it. */
+export interface ScopedRequest {
   /** Its lines carry the request's id and script. Made when first used. */
   readonly log: Log;
   /** The scope's own: whether it counts the request among those that it does not follow. */
   isUnfollowed: boolean;
+  /** Answers an error of its code that nobody caught; false where its response goes on, or is over. */
+  failUnanswered(error: unknown): boolean;
 }
 
 export interface ScopeOptions {
@@ -25,11 +28,11 @@ export interface ScopeOptions {
 
 export class RequestScope {
   readonly #isExclusive: boolean;
-  #now: PrintingRequest | undefined;
+  #now: ScopedRequest | undefined;
   /** How many requests run that are not followed, and the last one of them to begin. A set of them costs 16 us each. */
   #unfollowed = 0;
-  #last: PrintingRequest | undefined;
-  #storage: AsyncLocalStorage<PrintingRequest> | undefined;
+  #last: ScopedRequest | undefined;
+  #storage: AsyncLocalStorage<ScopedRequest> | undefined;
 
   constructor({ isExclusive, isFollowing = false }: ScopeOptions) {
     this.#isExclusive = isExclusive;
@@ -42,7 +45,7 @@ export class RequestScope {
   }
 
   /** Runs the request's code, as much of it as runs at once. Called once for a request; `ended` must follow. */
-  run(request: PrintingRequest, work: () => void): void {
+  run(request: ScopedRequest, work: () => void): void {
     const before = this.#now;
     this.#now = request;
     try {
@@ -58,17 +61,25 @@ export class RequestScope {
     }
   }
 
-  ended(request: PrintingRequest): void {
+  ended(request: ScopedRequest): void {
     if (request.isUnfollowed) this.#unfollowed -= 1;
     if (this.#last === request) this.#last = undefined;
     if (this.#isExclusive && this.#now === request) this.#now = undefined;
   }
 
   /** The request whose code runs now, as far as is known; asking without finding one is what switches the following on. */
-  find(): PrintingRequest | undefined {
+  find(): ScopedRequest | undefined {
     const found = this.#now ?? this.#storage?.getStore();
     if (found !== undefined || this.#isExclusive || this.#unfollowed === 0) return found;
     this.#storage ??= new AsyncLocalStorage();
     return this.#unfollowed === 1 ? this.#last : undefined;
+  }
+
+  /**
+   * Makes an error that nobody caught the failure of the request whose code it surely comes from; false where none is known, or
+   * its response goes on.
+   */
+  fail(error: unknown): boolean {
+    return (this.#now ?? this.#storage?.getStore())?.failUnanswered(error) === true;
   }
 }

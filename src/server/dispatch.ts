@@ -15,7 +15,7 @@ import type { ResponseSink } from "../gateway/response.ts";
 import type { ExchangeObserver, FileNamer, Warning } from "../gateway/run.ts";
 import { Exchange } from "../gateway/run.ts";
 import { redactText } from "../log/redact.ts";
-import type { PrintingRequest, RequestScope } from "../log/scope.ts";
+import type { ScopedRequest, RequestScope } from "../log/scope.ts";
 import type { RequestMeter } from "../metrics/meter.ts";
 import type { Application, Environ, Log, Transport } from "../spec.ts";
 import type { Tracing } from "../tracing/tracing.ts";
@@ -123,7 +123,7 @@ class LazyRequest implements LazyParts {
 }
 
 /** One request's life between transport and application. */
-class Dispatch implements PrintingRequest, ExchangeObserver {
+class Dispatch implements ScopedRequest, ExchangeObserver {
   readonly #service: Service;
   readonly #incoming: Incoming;
   readonly #errors: ErrorLines;
@@ -137,6 +137,7 @@ class Dispatch implements PrintingRequest, ExchangeObserver {
   #log: Log | undefined;
   /** When the application was called; undefined before, and where nobody wants to know. */
   #calledMs: number | undefined;
+  #exchange: Exchange | undefined;
   #isEnded = false;
 
   constructor(service: Service, incoming: Incoming) {
@@ -155,6 +156,10 @@ class Dispatch implements PrintingRequest, ExchangeObserver {
     return (this.#log ??= this.#service.log.child({ request_id: this.#requestId, script: this.#script }));
   }
 
+  failUnanswered(error: unknown): boolean {
+    return this.#exchange?.failUnanswered(error) === true;
+  }
+
   begin(): Dispatched {
     const { variables, flow } = this.#incoming;
     let refusal: unknown;
@@ -170,6 +175,7 @@ class Dispatch implements PrintingRequest, ExchangeObserver {
     const input = new RequestInput(flow, this.#incoming.isAuthorizer ? 0 : length);
     this.#observation?.begin(input);
     const exchange = this.#createExchange(input);
+    this.#exchange = exchange;
     if (route === undefined) exchange.refuse(refusal, this.#requestId);
     else this.#run(route, exchange, input);
     return { exchange, input };

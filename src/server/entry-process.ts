@@ -1,5 +1,5 @@
 // What the programs share that serve many requests without our supervisor: the one of mod_fcgid and the warm daemon.
-// Rules: a signal that ends them ends them in order; an error that nobody caught is logged and ends nothing.
+// Rules: a signal that ends them ends them in order.
 
 import { TsgiError } from "../errors.ts";
 import type { ProcessLog } from "../log.ts";
@@ -19,15 +19,12 @@ export const behindApache = {
   isAllowed: () => true,
 } as const satisfies Partial<FastCgiOptions>;
 
-/** Handles every signal that may come, and errors that nobody caught. */
+/** Handles every signal that may come. */
 export function handleSignals(log: ProcessLog, stop: (signal: "SIGTERM" | "SIGINT") => void): void {
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => stop("SIGINT"));
   process.on("SIGHUP", () => {});
   process.on("SIGUSR1", () => reopenLog(log)); // without it Node would open its debugger
-  process.on("uncaughtException", (error) =>
-    log.error({ code: "TSGI2101", err: error }, "uncaught error outside a request"),
-  );
 }
 
 /** The application cannot be loaded: its requests get a 500. */

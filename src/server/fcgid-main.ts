@@ -7,6 +7,7 @@ import { sweepUploads } from "../forms/upload-folder.ts";
 import { createLog, logOptionsOf } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
 import { RequestScope } from "../log/scope.ts";
+import { handleUncaught } from "../log/uncaught.ts";
 import { Background } from "./background.ts";
 import { readEntryArguments, targetOf } from "./entry-args.ts";
 import { behindApache, handleSignals, reportBroken } from "./entry-process.ts";
@@ -47,6 +48,7 @@ function watchParent(onOrphaned: () => void): void {
 
 async function main(): Promise<void> {
   captureConsole(log, scope);
+  handleUncaught(log, scope);
   const [, , entry = "", ...argv] = process.argv;
   const args = readEntryArguments(argv, { entry, adapter: process.env["TSGI_ADAPTER"] });
   const { mountPoint, cacheDir, adapter } = args;

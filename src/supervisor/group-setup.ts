@@ -83,6 +83,7 @@ export function workerConfigOf(config: GroupConfig, runAs: RunAs | undefined, fo
     isDebug: config.isDebug,
     hasTracing: config.hasTracing,
     isMultiprocess: config.processes > 1,
+    isFollowing: false,
     followsFiles,
     allow: config.allow,
     secret: config.secretFile === undefined ? undefined : readSecret(config.secretFile),

@@ -57,7 +57,7 @@ export class ProcessGroup {
   readonly #log: Log;
   readonly #policy: Policy;
   readonly #runAs: RunAs | undefined;
-  readonly #workerConfig: WorkerConfig;
+  #workerConfig: WorkerConfig;
   readonly #access: SocketAccess;
   readonly #workers = new Map<number, WorkerHandle>();
   readonly #backoff = new Backoff();
@@ -311,8 +311,9 @@ export class ProcessGroup {
       case "drained":
         this.#drained(worker, message.isWhole);
         break;
-      case "failing":
-        break; // the worker has logged it, and the plan replaces it
+      case "failing": // the worker has logged it, and the plan replaces it: by one that knows whose error the next is
+        this.#workerConfig = { ...this.#workerConfig, isFollowing: true };
+        break;
     }
     this.#step();
   };

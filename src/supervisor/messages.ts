@@ -29,6 +29,8 @@ export interface WorkerConfig {
   /** Whether an application that has set OpenTelemetry up gets spans for its requests. */
   readonly hasTracing: boolean;
   readonly isMultiprocess: boolean;
+  /** Whether requests are followed from the first on: errors that nobody caught are theirs then. */
+  readonly isFollowing: boolean;
   /** Whether changed files are looked for, once a second. */
   readonly followsFiles: boolean;
   readonly allow: readonly string[];
@@ -116,7 +118,7 @@ export type FromWorker =
   | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined }
   /** With the listening socket. */
   | { readonly type: "lent" }
-  /** An error outside any request: the state of this process is in doubt. */
+  /** An error that nobody caught: the state of this process is in doubt. */
   | { readonly type: "failing"; readonly message: string }
   /** A file of the application is not what it was. */
   | { readonly type: "changed"; readonly file: string; readonly fingerprint: string }

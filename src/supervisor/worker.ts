@@ -71,11 +71,13 @@ export class Worker {
   /** The bundles that were run. */
   readonly #ran = new Set<string>();
   #listening: SocketHandle | undefined;
+  readonly #scope: RequestScope;
   #isFailing = false;
   #isStopping = false;
 
   constructor(config: WorkerConfig, channel: Channel, { log, errorPages, listening }: WorkerParts) {
-    const scope = new RequestScope({ isExclusive: false });
+    const scope = new RequestScope({ isExclusive: false, isFollowing: config.isFollowing });
+    this.#scope = scope;
     captureConsole(log, scope);
     this.#config = config;
     this.#channel = channel;
@@ -175,10 +177,12 @@ export class Worker {
     }
   }
 
-  /** An error that nobody caught, outside any request as far as we can know: what is left of this process is in doubt. */
+  /** An error that nobody caught: it fails its request, where that can be told, and what is left of this process is in doubt. */
   readonly failed = (error: unknown): void => {
-    const fields = { code: "TSGI2101", err: error };
-    this.#log.error(fields, "uncaught error outside a request: this worker will be replaced");
+    const isRequests = this.#scope.fail(error);
+    const fields = isRequests ? { code: "TSGI2101" } : { code: "TSGI2101", err: error };
+    const place = isRequests ? "in" : "outside";
+    this.#log.error(fields, `uncaught error ${place} a request: this worker will be replaced`);
     if (this.#isFailing) return;
     this.#isFailing = true;
     this.#channel.send({ type: "failing", message: describe(error) });

@@ -151,6 +151,27 @@ describe("an error outside of any request", () => {
     }, 60_000);
   }
 
+  test("the request that it comes from is answered at once from the second such error on", async () => {
+    const supervised = await Supervised.start(workspace, {
+      app: workspace.app("supervised.ts"),
+      processes: 1,
+      expectLog: [/AH01071: Got error 'tsgi: Error: (?:thrown|rejected) before an answer/u],
+    });
+    const replaced = async (count: number): Promise<void> => {
+      await until("another worker", async () => (await supervised.status()).restarts["uncaught-error"] === count);
+      await supervised.serving();
+    };
+    await supervised.text("/throw-outside");
+    await replaced(1);
+    for (const [index, how] of ["throw", "reject"].entries()) {
+      const reply = await supervised.request(`/throw-unanswered?${how}`);
+      expect([reply.status, reply.complete]).toEqual([500, true]);
+      await replaced(index + 2);
+    }
+    expect(supervised.log).toMatch(/thrown before an answer.*supervised\.ts:\d+/u);
+    expect(supervised.log.match(/uncaught error in a request: this worker will be replaced/gu)).toHaveLength(2);
+  }, 60_000);
+
   test("what runs in that worker ends within its time", async () => {
     const supervised = await start();
     const held = await HeldResponse.open(supervised, "/throw-around");

@@ -789,6 +789,38 @@ describe("an application that fails", () => {
   });
 });
 
+describe("an error that nobody caught, in a process that goes on", () => {
+  test("answers a request that has no answer yet: its signal fires, its input fails, the client gets a 500", async () => {
+    let signal: AbortSignal | undefined;
+    const played = play((environ) => {
+      signal = environ["tsgi.signal"];
+      return new Promise(() => {});
+    });
+    const error = new Error("from a timer");
+    expect(played.exchange.failUnanswered(error)).toBe(true);
+    await within("the end", played.ended);
+    expect([played.sink.statusLine, played.failures, signal?.reason]).toEqual([
+      "500 Internal Server Error",
+      [{ error, wasHeadSent: false }],
+      error,
+    ]);
+    expect(played.exchange.failUnanswered(error)).toBe(false);
+  });
+
+  test("leaves a response alone that has begun", async () => {
+    let finish = (_: string): void => {};
+    const played = play(async (_, startResponse) => {
+      await startResponse("200 OK", [])("a");
+      return await new Promise<string>((resolve) => (finish = resolve));
+    });
+    await turn();
+    expect(played.exchange.failUnanswered(new Error("from a timer"))).toBe(false);
+    finish("b");
+    await within("the end", played.ended);
+    expect([played.sink.body, played.failures]).toEqual(["ab", []]);
+  });
+});
+
 describe("a body shorter than its Content-Length", () => {
   test.each<[string, () => Body]>([
     ["a string", () => "ab"],

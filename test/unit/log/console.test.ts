@@ -11,7 +11,11 @@ function capture(isExclusive = false) {
   const log = collectLog();
   const scope = new RequestScope({ isExclusive });
   release = captureConsole(log, scope);
-  const request = (id: string) => ({ log: log.child({ request_id: id }), isUnfollowed: false });
+  const request = (id: string) => ({
+    log: log.child({ request_id: id }),
+    isUnfollowed: false,
+    failUnanswered: () => false,
+  });
   const told = (): string[] => log.lines.map(({ message, fields }) => `${String(fields["request_id"])} ${message}`);
   return { log, scope, request, told };
 }
