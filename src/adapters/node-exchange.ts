@@ -14,18 +14,14 @@ import { parseWireHead } from "./node-headers.ts";
 import type { NodeRequest } from "./node-request.ts";
 import { BodyPump, createRequest, detachAbortSignal, isConsumed } from "./node-request.ts";
 import { adoptResponse, closeResponse, drainResponse } from "./node-response.ts";
+import type { Piece } from "./piece.ts";
+import { bytesOf, isShort, isUtf8, join, maxEarlyBytes, maxEarlyCharacters, ownCopy } from "./piece.ts";
 import { RawResponse } from "./raw-response.ts";
-import type { Piece, SocketOutlet } from "./node-socket.ts";
+import type { SocketOutlet } from "./node-socket.ts";
 import { RequestSocket } from "./node-socket.ts";
 
 type Taken = (error?: Error | null) => void;
 
-/**
- * What is written counts as taken at once up to these sizes, as with a socket of the kernel's: bytes, which are copied
- * since their owner may use them again, and text.
- */
-const maxEarlyBytes = 16 * 1024;
-const maxEarlyCharacters = 64 * 1024;
 /** How long the end of a response waits for the application to read the rest of the request, ms. */
 const maxHoldMs = 30_000;
 
@@ -33,31 +29,6 @@ const destroyedText = "the application destroyed the request before its response
 
 function abortedError(): Error {
   return Object.assign(new Error("aborted"), { code: "ECONNRESET" });
-}
-
-function bytesOf({ chunk, encoding }: Piece): Uint8Array {
-  return typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk;
-}
-
-function isUtf8({ chunk, encoding }: Piece): boolean {
-  return typeof chunk === "string" && (encoding === "utf8" || encoding === "utf-8");
-}
-
-function isShort(piece: Piece): boolean {
-  return piece.chunk.length <= (isUtf8(piece) ? maxEarlyCharacters : maxEarlyBytes);
-}
-
-function ownCopy(piece: Piece): Piece {
-  return typeof piece.chunk === "string" ? piece : { chunk: Buffer.from(piece.chunk), encoding: piece.encoding };
-}
-
-/** One chunk of several pieces. Text stays text: the gateway writes it with the head at once. */
-function join(pieces: readonly Piece[]): Uint8Array | string {
-  const filled = pieces.filter(({ chunk }) => chunk.length > 0);
-  const [first] = filled;
-  if (first === undefined) return "";
-  if (filled.length === 1) return isUtf8(first) ? first.chunk : bytesOf(first);
-  return Buffer.concat(filled.map(bytesOf));
 }
 
 export class NodeExchange implements SocketOutlet {
@@ -142,11 +113,15 @@ export class NodeExchange implements SocketOutlet {
       return;
     }
     this.#isSettled = true;
+    this.#refuse(error);
+    this.socket.destroy(lost);
+  }
+
+  #refuse(error: unknown): void {
     if (this.#reject === undefined) {
       this.#hasFailed = true;
       this.#error = error;
     } else this.#reject(error);
-    this.socket.destroy(lost);
   }
 
   // What the response tells.
@@ -232,15 +207,15 @@ export class NodeExchange implements SocketOutlet {
 
   destroyed(error: Error | null): void {
     this.#pump.stop();
-    if (!this.#isSettled) {
-      if (!this.#isGone) this.#sendUnfinished();
-      this.#isSettled = true;
-      const reason = this.#isGone ? new RequestOverError("the response") : (error ?? new ContractError(destroyedText));
-      if (this.#reject === undefined) {
-        this.#hasFailed = true;
-        this.#error = reason;
-      } else this.#reject(reason);
+    if (this.#isSettled) return;
+    if (this.#isEnding && this.#hasAll && !this.#isGone) {
+      this.#reader = "released"; // all is with us, as it would be with the kernel: it goes out
+      this.#settle();
+      return;
     }
+    if (!this.#isGone) this.#sendUnfinished();
+    this.#isSettled = true;
+    this.#refuse(this.#isGone ? new RequestOverError("the response") : (error ?? new ContractError(destroyedText)));
   }
 
   closing(): void {
@@ -312,6 +287,7 @@ export class NodeExchange implements SocketOutlet {
         taken(error);
       }
       if (error === undefined) this.#flush();
+      else if (this.socket.destroyed) this.#giveUp(error);
       else this.socket.destroy();
     };
     void this.#write?.(data.length === 0 ? headOnly : data).then(() => settled(), settled);

@@ -5,7 +5,7 @@
 // goes past the buffers of a connection that is not there.
 
 import { IncomingMessage, OutgoingMessage, ServerResponse } from "node:http";
-import type { Piece } from "./node-socket.ts";
+import type { Piece } from "./piece.ts";
 
 /** What a response tells of itself. */
 export interface ResponseListener {

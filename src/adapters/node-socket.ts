@@ -4,12 +4,7 @@
 
 import { Duplex } from "node:stream";
 import type { Environ } from "../spec.ts";
-
-/** A piece of the body as node:http writes it. */
-export interface Piece {
-  readonly chunk: Uint8Array | string;
-  readonly encoding: BufferEncoding;
-}
+import type { Piece } from "./piece.ts";
 
 /** Where the bytes go, and who is told of the rest. */
 export interface SocketOutlet {

@@ -1,7 +1,7 @@
 // node:http itself is the oracle: each handler runs on a server of Node's and through the adapter, and both the reply and
 // the order of what the handler sees must be the same.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable, pipeline } from "node:stream";
+import { PassThrough, Readable, pipeline } from "node:stream";
 import { describe, expect, test } from "vitest";
 import type { HttpRequest } from "../../harness/http.ts";
 import type { Tell, TellingHandler } from "./beside-node.ts";
@@ -485,6 +485,45 @@ const lives: readonly Row[] = [
       req.on("error", (error) => tell("req error", error));
       res.write("a");
       setTimeout(() => res.destroy(new Error("boom")), 20);
+    },
+  ],
+  [
+    "a stream, with a listener for the end of the socket",
+    {},
+    (req, res, _tell, done) => {
+      req.socket.on("close", done);
+      pipeline(
+        Readable.from(["a", "b", "c".repeat(40_000)]),
+        new PassThrough({ objectMode: true, highWaterMark: 1 }),
+        res,
+        () => {},
+      );
+    },
+  ],
+  ...([1, 10_000, 150_000] as const).map((size): Row => [
+    `a request that is destroyed after the response of ${size} bytes has ended`,
+    {},
+    (req, res, _tell, done) => {
+      req.on("error", () => {});
+      req.socket.on("close", done);
+      res.write("x");
+      setTimeout(() => {
+        res.end(Buffer.alloc(size, "y"));
+        req.destroy();
+      }, 20);
+    },
+  ]),
+  [
+    "a request that is refused when it becomes too long, and destroyed",
+    { method: "POST", body: "body" },
+    (req, res, _tell, done) => {
+      req.on("error", () => {});
+      req.socket.on("close", done);
+      req.once("data", () => {
+        res.writeHead(413);
+        res.end("too much");
+        req.destroy();
+      });
     },
   ],
   [
