@@ -263,8 +263,9 @@ export class Connection implements RequestConnection {
     this.#isClosing = true;
     this.#demultiplexer.stop();
     this.#holders.clear();
-    this.socket.end();
+    this.socket.end(() => {
+      if (!this.socket.destroyed) this.#lingerTimer = setTimeout(() => this.socket.destroy(), lingerMs);
+    });
     this.socket.resume();
-    if (!this.socket.destroyed) this.#lingerTimer = setTimeout(() => this.socket.destroy(), lingerMs);
   }
 }

@@ -28,8 +28,10 @@ export interface WireOwner {
   closed(): void;
 }
 
-/** How long a peer may take to close its side, ms. */
+/** How long a peer that has all may take to close its side, ms. */
 const lingerMs = 5000;
+/** How long a peer may take nothing of what is left to be written at the end, ms: as Apache's ProxyTimeout has it by us. */
+const stallMs = 300_000;
 
 const nothing = Buffer.alloc(0);
 
@@ -41,6 +43,7 @@ export class Wire {
   #handle: StreamHandle | undefined;
   #socket: Socket | undefined;
   #isPaused = false;
+  #isEnding = false;
   #linger: NodeJS.Timeout | undefined;
 
   /**
@@ -132,9 +135,12 @@ export class Wire {
       return;
     }
     const socket = this.#open();
-    socket.end();
+    this.#isEnding = true;
+    socket.setTimeout(stallMs);
+    socket.end(() => {
+      if (!socket.destroyed) this.#linger = setTimeout(() => socket.destroy(), lingerMs);
+    });
     this.resume(); // to the end of what the peer sends
-    if (!socket.destroyed) this.#linger = setTimeout(() => socket.destroy(), lingerMs);
   }
 
   /** Closes when what was written has left. */
@@ -188,7 +194,7 @@ export class Wire {
       clearTimeout(this.#linger);
       owner.closed();
     });
-    socket.on("timeout", () => owner.idle());
+    socket.on("timeout", () => (this.#isEnding ? socket.destroy() : owner.idle()));
     socket.setTimeout(this.#idleTimeoutMs);
   }
 

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { writeSync } from "node:fs";
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { encodeStream } from "../../../src/fastcgi/client.ts";
 import { encodePairs } from "../../../src/fastcgi/pairs.ts";
 import { RecordType } from "../../../src/fastcgi/record.ts";
@@ -19,6 +19,7 @@ let served: Served;
 let sockets = 0;
 
 afterEach(async () => {
+  vi.useRealTimers();
   await served.stop();
 });
 
@@ -99,6 +100,28 @@ describe("a request that came with its connection", () => {
     expect((await peer.reply()).body.toString()).toBe("late");
     await peer.ended();
   });
+
+  test.each([false, true])(
+    "gets all of a response though it takes its time for it, in parts: %s",
+    async (isInParts) => {
+      const large = Buffer.alloc(3 << 20, "0123456789abcdef");
+      await serve((_, startResponse) => {
+        startResponse("200 OK", []);
+        return isInParts ? [large.subarray(0, 1 << 20), large.subarray(1 << 20)] : large;
+      });
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      const peer = bring({ params: paramsOf("/") });
+      peer.socket.pause();
+      for (let turns = 0; turns < 100 && served.server.stats.served === 0; turns += 1) await nextTurn();
+      for (let turns = 0; turns < 10; turns += 1) await nextTurn();
+      vi.advanceTimersByTime(60_000);
+      await nextTurn();
+      vi.useRealTimers();
+      peer.socket.resume();
+      expect((await peer.reply()).body.equals(large)).toBe(true);
+      await peer.ended();
+    },
+  );
 
   test("gets a response of any size, whole", async () => {
     const large = Buffer.alloc(3 << 20, "0123456789abcdef");
