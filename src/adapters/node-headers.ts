@@ -38,6 +38,11 @@ function mendCookie(value: string): string {
   return value.includes(", ") ? value.replace(/, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, "; ") : value;
 }
 
+/** mod_fcgid says "0" for a request that has no body and said nothing of one. */
+function isMadeUp({ CONTENT_LENGTH: length, REQUEST_METHOD: method }: Environ): boolean {
+  return length === "0" && (method === "GET" || method === "HEAD");
+}
+
 /** The request's headers as node:http has them in `rawHeaders`: name, value, name, value. */
 export function rawHeadersOf(environ: Environ): string[] {
   const list: string[] = [];
@@ -48,7 +53,7 @@ export function rawHeadersOf(environ: Environ): string[] {
     list.push(nameOf(variable), variable === "HTTP_COOKIE" ? mendCookie(value) : value);
   }
   if (environ.CONTENT_TYPE !== undefined) list.push("Content-Type", environ.CONTENT_TYPE);
-  if (environ.CONTENT_LENGTH !== undefined) list.push("Content-Length", environ.CONTENT_LENGTH);
+  if (environ.CONTENT_LENGTH !== undefined && !isMadeUp(environ)) list.push("Content-Length", environ.CONTENT_LENGTH);
   return list;
 }
 
