@@ -24,10 +24,20 @@ export interface ConfigFileRequest {
   readonly cacheDir: string | undefined;
 }
 
+/** False as well in a folder that this user may not enter: nobody has named it. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if (systemCodeOf(error) === "EACCES") return false;
+    throw error;
+  }
+}
+
 /** The file to read, undefined when there is none. Throws ConfigError when it is not clear which. */
 function locate({ named, folder }: ConfigFileRequest): FilePlace | undefined {
   if (named === undefined) {
-    const found = configFileNames.filter((name) => lstatSync(join(folder, name), { throwIfNoEntry: false }));
+    const found = configFileNames.filter((name) => isThere(join(folder, name)));
     const [name] = found;
     if (found.length > 1) {
       throw new ConfigError([`the folder ${folder} has ${found.join(" and ")}: remove one, or name one with --config`]);

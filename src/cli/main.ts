@@ -3,7 +3,7 @@
 // problem of the settings; exit codes are 0 for fine, 1 for failed, 2 for wrong usage.
 
 import { Command, CommanderError } from "commander";
-import { ConfigError, messageWithCode, TsgiError } from "../errors.ts";
+import { BootError, ConfigError, messageWithCode, systemCodeOf, TsgiError } from "../errors.ts";
 import { packageVersion } from "./version.ts";
 
 interface CommandModule {
@@ -81,10 +81,16 @@ function report(error: unknown): number {
     // Help that was asked for is fine; help because nothing was asked for is not.
     return error.exitCode === 0 ? 0 : exitUsage;
   }
-  const lines = error instanceof ConfigError ? error.issues : [messageWithCode(error)];
+  const told = isOfPath(error) ? new BootError(error.message, error) : error;
+  const lines = told instanceof ConfigError ? told.issues : [messageWithCode(told)];
   for (const line of lines) process.stderr.write(`tsgi: ${line.trimEnd()}\n`);
-  if (!(error instanceof TsgiError) && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
-  return error instanceof ConfigError ? exitUsage : exitFailed;
+  if (!(told instanceof TsgiError) && told instanceof Error) process.stderr.write(`${told.stack ?? ""}\n`);
+  return told instanceof ConfigError ? exitUsage : exitFailed;
+}
+
+/** Whether the system refused a file or folder: which one and why is all that there is to say. */
+function isOfPath(error: unknown): error is Error {
+  return systemCodeOf(error) !== undefined && error instanceof Error && "path" in error && "syscall" in error;
 }
 
 /** Waits until everything that was printed has left the process, or nobody reads it. */
