@@ -5,6 +5,7 @@
 import type { Figures, Quantiles, RequestRecord } from "./figures.ts";
 import { noFigures, noQuantiles } from "./figures.ts";
 import type { LagMeter } from "./lag.ts";
+import { memoryUsage } from "./memory.ts";
 import type { RequestMeter } from "./meter.ts";
 import { sharedState } from "./shared-state.ts";
 
@@ -73,7 +74,7 @@ function cpuMs(): number {
 export function processMetrics(): ProcessMetrics {
   const { meter, lag, group } = measured;
   const { user, system } = process.cpuUsage();
-  const { rss, heapUsed } = process.memoryUsage();
+  const { rss, heapUsed } = memoryUsage();
   const uptimeSeconds = process.uptime();
   return {
     pid: process.pid,

@@ -6,6 +6,7 @@
 // is nothing to collect: then it is left to V8.
 
 import { setFlagsFromString } from "node:v8";
+import { memoryUsage } from "../metrics/memory.ts";
 import { runInNewContext } from "node:vm";
 
 /** Less than V8 lets come before it marks, which is 8 MiB where the heap is small. */
@@ -38,7 +39,7 @@ function findCollect(): Collect {
 export function countBody(bytes: number): void {
   uncollectedBytes += bytes;
   if (uncollectedBytes < stepBytes) return;
-  const { arrayBuffers } = process.memoryUsage();
+  const { arrayBuffers } = memoryUsage();
   timesMore = arrayBuffers - heldBytes > uncollectedBytes / 2 ? timesMore + 1 : 0;
   heldBytes = arrayBuffers;
   uncollectedBytes = 0;

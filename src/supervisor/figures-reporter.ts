@@ -4,6 +4,7 @@
 // it ends.
 
 import { LagMeter } from "../metrics/lag.ts";
+import { memoryUsage } from "../metrics/memory.ts";
 import { RequestMeter } from "../metrics/meter.ts";
 import { provideMetrics } from "../metrics/process-metrics.ts";
 import type { FiguresReport } from "../metrics/report.ts";
@@ -44,7 +45,7 @@ export class FiguresReporter {
       type: "figures",
       counts: this.meter.take(),
       lag: this.#lag.take(),
-      heapUsedBytes: process.memoryUsage().heapUsed,
+      heapUsedBytes: memoryUsage().heapUsed,
       slowest: this.meter.slowest(),
       running: this.meter.longestRunning(),
     });

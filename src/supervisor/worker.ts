@@ -12,6 +12,7 @@ import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
 import type { ProcessLog } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
 import { RequestScope } from "../log/scope.ts";
+import { residentBytes } from "../metrics/memory.ts";
 import { accessLogTo } from "../server/access-log.ts";
 import { Background } from "../server/background.ts";
 import type { Engine } from "../server/engine.ts";
@@ -216,6 +217,7 @@ export class Worker {
   async #drain(deadlineMs: number, handsOver: boolean): Promise<void> {
     const isWhole = await this.#end(deadlineMs, handsOver);
     this.#figures.report();
+    this.#sendPulse(0); // what was served since the last one
     this.#channel.send({ type: "drained", isWhole });
   }
 
@@ -245,10 +247,14 @@ export class Worker {
       const now = performance.now();
       const lagMs = Math.max(0, Math.round(now - dueMs));
       dueMs = now + pulseMs;
-      const { lastActivityMs, ...counts } = this.#server.stats;
-      const idleMs = counts.busy > 0 ? 0 : Math.round(now - lastActivityMs);
-      this.#channel.send({ type: "pulse", ...counts, rssBytes: process.memoryUsage.rss(), lagMs, idleMs });
+      this.#sendPulse(lagMs);
     }, pulseMs);
+  }
+
+  #sendPulse(lagMs: number): void {
+    const { lastActivityMs, ...counts } = this.#server.stats;
+    const idleMs = counts.busy > 0 ? 0 : Math.round(performance.now() - lastActivityMs);
+    this.#channel.send({ type: "pulse", ...counts, rssBytes: residentBytes(), lagMs, idleMs });
   }
 
   /** Says once for each state of the files that they are no longer those that were loaded. */

@@ -6,6 +6,7 @@
 import { lstatSync, unlinkSync } from "node:fs";
 import type { Server, Socket } from "node:net";
 import { createServer } from "node:net";
+import { residentBytes } from "../../metrics/memory.ts";
 import type { Background } from "../background.ts";
 import type { FastCgiServer } from "../fastcgi-server.ts";
 import { socketBufferBytes } from "../socket-handle.ts";
@@ -102,7 +103,7 @@ export class WarmDaemon {
     const { server, idleTimeoutMs, memoryLimitBytes } = this.#options;
     const isIdle = server.connectionCount === 0;
     if (isIdle && performance.now() - this.#lastConnectionMs >= idleTimeoutMs) this.retire("nobody asked for a while");
-    else if (process.memoryUsage.rss() > memoryLimitBytes) this.retire("it used more memory than --memory-limit");
+    else if (residentBytes() > memoryLimitBytes) this.retire("it used more memory than --memory-limit");
     else if (this.#inodeNow() !== this.#inode) this.retire("its socket was taken away");
   }
 

@@ -80,6 +80,16 @@ describe("what runs when a reload begins", () => {
     expect(reply.body.toString()).toBe(`the file is there ${pid}`);
   }, 60_000);
 
+  test("what the old worker has served stays counted, up to the last request", async () => {
+    const supervised = await Supervised.start(workspace, { app: workspace.app("supervised.ts"), processes: 1 });
+    const [old] = supervised.workers();
+    for (let count = 0; count < 30; count += 1) await supervised.text("/hello");
+    await supervised.reload();
+    await until("the old worker to leave", () => !isRunning(old ?? 0));
+    await until("its end to be known", async () => (await supervised.status()).workers.length === 1);
+    expect((await supervised.status()).served).toBeGreaterThanOrEqual(30);
+  }, 60_000);
+
   test("an upload of which half was sent before a reload comes back whole", async () => {
     const supervised = await Supervised.start(workspace, { app: workspace.app("supervised.ts") });
     const body = Buffer.alloc(400_000, "0123456789abcdef");
