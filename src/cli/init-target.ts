@@ -8,6 +8,8 @@ export interface InitFlags {
   readonly app?: string;
   readonly transport: string;
   readonly node?: string;
+  /** "yes" where it is remembered. */
+  readonly warm?: boolean | "yes" | undefined;
   readonly remove?: boolean;
   readonly probe?: boolean;
   readonly yes?: boolean;

@@ -44,8 +44,13 @@ function toRemember(command: Command): Record<string, string> {
     const value = given[name];
     return typeof value === "string" ? [[name, placeText(settings[name], value, process.cwd())]] : [];
   });
-  const { node } = command.opts<InitFlags>();
-  return Object.fromEntries(node === undefined ? named : [...named, ["node", node]]) as Record<string, string>;
+  const { node, warm } = command.opts<InitFlags>();
+  const own = [...(node === undefined ? [] : [["node", node]]), ...(isWarm({ warm }) ? [["warm", "yes"]] : [])];
+  return Object.fromEntries([...named, ...own]) as Record<string, string>;
+}
+
+function isWarm({ warm }: Pick<InitFlags, "warm">): boolean {
+  return warm === true || warm === "yes";
 }
 
 function wantedTransport({ transport }: InitFlags): (typeof wantedTransports)[number] {
@@ -63,6 +68,9 @@ async function describe(folder: string, command: Command): Promise<Described> {
   const target = readTarget(flags.app);
   const chosen = chooseTransport(wanted, await knownModules(process.env["PATH"] ?? ""));
   const { transport } = chosen;
+  if (isWarm(flags) && transport === "proxy") {
+    throw new ConfigError(["--warm does not go with the transport proxy: a daemon answers there anyway"]);
+  }
   const sources = await placeOfSources(target.file, folder);
   const mountPoint = config.mountPoint ?? likelyMountPoint(folder);
   const site = { target, mountPoint: config.mountPoint ?? "", documentRoot: undefined, adapter: config.adapter };
@@ -73,7 +81,10 @@ async function describe(folder: string, command: Command): Promise<Described> {
           transport,
           node: nodeOption(flags) ?? process.execPath,
           programs: programsDir,
-          args: programArguments(site, config.cacheDir === undefined ? undefined : resolve(config.cacheDir)),
+          args: [
+            ...(isWarm(flags) ? ["--warm"] : []),
+            ...programArguments(site, config.cacheDir === undefined ? undefined : resolve(config.cacheDir)),
+          ],
           workingFolder: dirname(target.file),
           home: homeOf(statSync(folder).uid),
         });
@@ -114,6 +125,7 @@ async function run(dir: string | undefined, command: Command): Promise<number> {
   const flags = command.opts<InitFlags>();
   if (flags.uploadKit !== undefined) {
     if (flags.probe === true) throw new ConfigError(["--probe: an upload kit has none; give either"]);
+    if (isWarm(flags)) throw new ConfigError(["--warm: an upload kit has no daemon; give either"]);
     const { uploadKit } = await import("./init-kit.ts");
     return await uploadKit(flags.uploadKit, dir, flags, await readSettings(command, names));
   }
@@ -130,6 +142,8 @@ export function configure(command: Command): void {
     .option("--app <file>", "application: file.ts, or file.ts#export; else that of the last time")
     .option("--transport <name>", `how Apache reaches it: ${wantedTransports.join(", ")}`, "auto")
     .option("--node <file>", "the Node.js that is to run it, on the host; else this one")
+    .option("--warm", "have a daemon of this account answer, where the host lets one live")
+    .option("--no-warm", "no longer")
     .option("--upload-kit <file.zip>", "write an archive of files to upload, for a host without a shell")
     .option("--remove", "take out what init put in")
     .option(

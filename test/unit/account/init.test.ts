@@ -111,6 +111,21 @@ describe("a folder without .htaccess", () => {
     );
   });
 
+  test("has a daemon of the account answer from --warm to --no-warm", async () => {
+    const call = (): string => read("app.cgi").trimEnd().split("\n").at(-1) ?? "";
+    await init("--app", app, "--warm");
+    expect(call()).toMatch(/\/tsgi-cgi --warm \S+$/u);
+    expect(await tsgi(folder)).toMatchObject({ code: 0, stdout: expect.stringContaining("nothing to change\n") });
+    const refused = await init("--transport", "proxy");
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      expect.stringContaining("--warm does not go with the transport"),
+    ]);
+    await init("--no-warm", "--yes");
+    expect(call()).toMatch(/\/tsgi-cgi \S+$/u);
+    expect(await tsgi(folder)).toMatchObject({ code: 0, stdout: expect.stringContaining("nothing to change\n") });
+  });
+
   test("changes from one transport to another without leaving anything of the first", async () => {
     await init("--app", app);
     await init("--transport", "fcgid", "--yes");
