@@ -1,6 +1,6 @@
 // The request that `tsgi check` runs: what the application answers, and which rules of the contract it breaks.
-// Rules: an answer of any status is fine, and so is advice; a failure, a broken response or rule are not. A request that does not
-// end, such as a stream of events, is left after a while with what was seen until then.
+// Rules: an answer of any status is fine, and so is advice; a failure, a broken response or rule are not. A response that does not
+// end, such as a stream of events, is left after a while with what was seen until then; none at all is a failure.
 
 import { messageOf, TsgiError } from "../errors.ts";
 import { lint } from "../gateway/lint.ts";
@@ -43,8 +43,8 @@ function failureLog(failures: string[]): Log {
   return log;
 }
 
-function describeReply(reply: DirectReply | undefined): string {
-  if (reply === undefined) return `had not ended after ${deadlineMs / 1000} s`;
+function describeReply(reply: DirectReply | undefined, hasBegun: boolean): string {
+  if (reply === undefined) return `had ${hasBegun ? "not ended" : "no answer"} after ${deadlineMs / 1000} s`;
   const end = reply.complete ? "" : ", and broke off";
   return `answered ${reply.status} ${reply.reason} with ${reply.body.length} bytes${end}`;
 }
@@ -69,13 +69,19 @@ export async function tryRequest(
 ): Promise<Outcome> {
   const violations: Violation[] = [];
   const failures: string[] = [];
-  const checked = lint(application, { report: (violation) => violations.push(violation) });
+  let hasBegun = false;
+  const begun: Application = (environ, startResponse) =>
+    application(environ, (...head) => {
+      hasBegun = true;
+      return startResponse(...head);
+    });
+  const checked = lint(begun, { report: (violation) => violations.push(violation) });
   const log = failureLog(failures);
   const reply = await replyInTime(runDirect(checked, { method: "GET", url, script, log }));
   if (reply !== undefined && reply.errors !== "") process.stderr.write(`${reply.errors}\n`);
   const told = violations.map((one) => `${one.isAdvice ? "advice" : "broken rule"}: ${describeViolation(one)}`);
   const failed = failures.map((failure) => `failed: ${failure}`);
-  const isFine = violations.every(({ isAdvice }) => isAdvice) && failed.length === 0 && (reply?.complete ?? true);
+  const isFine = violations.every(({ isAdvice }) => isAdvice) && failed.length === 0 && (reply?.complete ?? hasBegun);
   const verdict = isFine ? ": no rule of the contract is broken" : "";
-  return { lines: [`GET ${url} ${describeReply(reply)}${verdict}`, ...told, ...failed], isFine };
+  return { lines: [`GET ${url} ${describeReply(reply, hasBegun)}${verdict}`, ...told, ...failed], isFine };
 }

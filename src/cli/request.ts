@@ -38,7 +38,8 @@ function ignore(): void {}
 
 function show(fields: object | string, message?: string): void {
   const error = typeof fields === "object" && "err" in fields ? fields.err : undefined;
-  const detail = error instanceof Error ? `: ${error.stack ?? error.message}` : "";
+  const reason = typeof fields === "object" && "reason" in fields ? `: ${String(fields.reason)}` : "";
+  const detail = error instanceof Error ? `: ${error.stack ?? error.message}` : reason;
   process.stderr.write(`tsgi: ${typeof fields === "string" ? fields : (message ?? "")}${detail}\n`);
 }
 

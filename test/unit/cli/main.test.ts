@@ -324,6 +324,13 @@ describe("daemon", () => {
     await expect(ended).resolves.toMatchObject({ code: 0 });
   });
 
+  test("a file that the system refuses is told of in one line", async () => {
+    const listen = `unix:${join(base, "echo.ts", "x.sock")}`;
+    const { code, stderr } = await tsgi(["daemon", "echo.ts", "--listen", listen]);
+    expect([code, stderr.trimEnd().split("\n").length]).toEqual([1, 1]);
+    expect(stderr).toMatch(/^tsgi: ENOTDIR: .*echo\.ts\/x\.sock.*\[TSGI3102\]$/mu);
+  });
+
   test("only root can become another user, and the user must exist", async () => {
     const listen = ["--listen", "tcp:127.0.0.1:0"];
     const unknown = await tsgi(["daemon", "echo.ts", ...listen, "--user", "no-such-user-here"]);
