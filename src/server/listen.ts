@@ -70,6 +70,7 @@ function reasonOf(error: Error, address: ListenAddress): string {
   if (systemCodeOf(error) === "EADDRINUSE") return "it is in use by another process";
   if (address.kind === "unix" && !existsSync(dirname(address.path)))
     return `there is no folder ${dirname(address.path)}`;
+  if (address.kind === "unix" && systemCodeOf(error) === "EACCES") return "permission denied";
   if (address.kind === "fd") return `descriptor ${address.fd} is not a listening socket (${messageOf(error)})`;
   return messageOf(error);
 }
@@ -124,11 +125,11 @@ function withoutFile(address: ListenAddress): OpenSocket {
   return { address, fileState: () => "in-place", removeFile: () => {} };
 }
 
-/** Binds before it returns, so that the umask is ours alone. */
-function bindPrivately(server: Server, path: string): Promise<void> {
+/** Binds before it returns, so that the umask is ours alone. `finalPath` is told where that fails. */
+function bindPrivately(server: Server, path: string, finalPath: string): Promise<void> {
   const umask = process.umask(0o177);
   try {
-    return listening(server, { path, backlog }, { kind: "unix", path });
+    return listening(server, { path, backlog }, { kind: "unix", path: finalPath });
   } finally {
     process.umask(umask);
   }
@@ -145,7 +146,7 @@ async function listenUnix(server: Server, path: string, access: SocketAccess): P
   await checkPlace(path, access.mayReplace);
   lastTemporary += 1;
   const temporary = temporaryBeside(path, `${process.pid.toString(36)}.${lastTemporary.toString(36)}`);
-  await bindPrivately(server, temporary);
+  await bindPrivately(server, temporary, path);
   try {
     if (access.uid !== undefined || access.gid !== undefined) chownSync(temporary, access.uid ?? -1, access.gid ?? -1);
     chmodSync(temporary, access.mode);

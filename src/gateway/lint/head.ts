@@ -102,7 +102,11 @@ export function checkHead(status: unknown, headers: unknown, report: Report): Se
   const code = codeOf(status, report);
   const seen: Seen = new Map();
   if (Array.isArray(headers)) for (const pair of headers) checkPair(pair, seen, report);
-  else report("start-headers", `the headers are ${headers === null ? "null" : `a ${typeof headers}`}, not a list`);
+  else
+    report(
+      "start-headers",
+      `the headers are ${headers === null ? "null" : `of the type ${typeof headers}`}, not a list`,
+    );
   checkTogether(code, seen, report);
   const length = seen.get("content-length");
   const declared = length !== undefined && /^[0-9]{1,15}$/.test(length) ? Number(length) : undefined;

@@ -37,6 +37,15 @@ describe("the request's headers", () => {
     expect(raw({ HTTP_COOKIE: given })).toEqual(["Cookie", wanted]);
   });
 
+  test.each([
+    ["GET", "0", []],
+    ["HEAD", "0", []],
+    ["GET", "2", ["Content-Length", "2"]],
+    ["POST", "0", ["Content-Length", "0"]],
+  ])("mod_fcgid makes up a length of 0: %s %s", (method, length, wanted) => {
+    expect(raw({ REQUEST_METHOD: method, CONTENT_LENGTH: length })).toEqual(wanted);
+  });
+
   test("names from clients are not remembered without end", () => {
     for (let index = 0; index < 2_000; index += 1) {
       expect(raw({ [`HTTP_X_${index}`]: "v" })).toEqual([`X-${index}`, "v"]);
