@@ -7,7 +7,7 @@ import type { FoundApache } from "./find-apache.ts";
 import { run, usualPath } from "./run.ts";
 import type { Subject } from "./subject.ts";
 
-function noServer({ apaches, apacheProblem, folder }: Subject): Finding {
+function noServer({ apaches, apacheProblem, folder, elsewhere }: Subject): Finding {
   const read = apaches.map(({ configuration }) => configuration.file).join(", ");
   const why =
     apaches.length === 0
@@ -18,7 +18,10 @@ function noServer({ apaches, apacheProblem, folder }: Subject): Finding {
     severity: "note",
     place: folder,
     message: `${why}: options, modules and limits of the server were not looked at`,
-    remedy: "name its main file: --apache-config FILE",
+    remedy:
+      elsewhere.length > 0
+        ? "nothing, where a daemon serves it: ask its address too, --url URL"
+        : "name its main file: --apache-config FILE",
   };
 }
 
@@ -78,7 +81,11 @@ function absentFindings({ pid, configuration }: FoundApache): Finding[] {
 }
 
 export async function serverFindings(subject: Subject): Promise<Finding[]> {
-  const { apache } = subject;
-  if (apache === undefined) return [noServer(subject)];
+  const { apache, apaches, elsewhere } = subject;
+  if (apache === undefined) {
+    // What runs, or was named, may send requests to a daemon of the application's.
+    const meant = apaches.filter(({ pid }) => pid !== undefined || elsewhere.length > 0);
+    return [noServer(subject), ...(await Promise.all(meant.map(syntaxFindings))).flat()];
+  }
   return [...absentFindings(apache), ...unreadFindings(apache), ...(await syntaxFindings(apache))];
 }

@@ -69,6 +69,12 @@ function mapScript(variables: Variables, root: string, mountPoint: string): void
   variables["PATH_INFO"] = "";
 }
 
+/** Whether Apache would give the request to what is mounted there. */
+function isBelow(target: string, mountPoint: string): boolean {
+  const path = percentDecode(rawPathOf(target) ?? "/");
+  return path === mountPoint || path.startsWith(`${mountPoint}/`);
+}
+
 function listening(server: Server, options: DevServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
@@ -92,6 +98,11 @@ class DevHandler {
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     const { target, mountPoint } = this.#options;
+    if (mountPoint !== undefined && !isBelow(request.url ?? "", mountPoint)) {
+      response.writeHead(404, { "Content-Type": "text/plain; charset=utf-8" });
+      response.end(`Nothing is served outside of ${mountPoint}/\n`);
+      return;
+    }
     const variables = variablesOf(request, this.#options);
     if (target.kind === "scripts") mapScript(variables, target.root ?? "", mountPoint ?? "");
     const { exchange, input } = dispatch(this.#service, {

@@ -785,6 +785,15 @@ test("a folder that no configuration serves is looked at as far as that goes", a
   expect(findings.map(({ code, severity }) => `${code} ${severity}`)).toContain("TSGI3548 note");
 });
 
+test("a server that was named is asked whether it accepts its configuration, though it serves another folder", async () => {
+  const folder = await makeFolder("../beside", "cgi");
+  const configFile = workspace.path("refused.conf");
+  await writeFile(configFile, `${await readFile(join(apache.root, "httpd.conf"), "utf8")}\nBogus On\n`);
+  const subject = await findSubject(folder, { httpd: undefined, apacheUser: undefined, configFile });
+  const findings = await examine(subject, { isLoading: false });
+  expect(findings.filter(isTrouble).map(({ code }) => code)).toEqual(["TSGI3530"]);
+});
+
 test("a disk that is full and runs no programs", async () => {
   const folder = workspace.path("www", "disk");
   await mkdir(folder);

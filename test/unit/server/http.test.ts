@@ -124,6 +124,7 @@ test("answers with status, reason, headers and body as the application gave them
 test("makes the variables of the request", async () => {
   const url = await start({ mountPoint: "/m" });
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/m\/$/);
+  for (const path of ["/", "/mx", "/environ"]) expect((await fetch(new URL(path, url))).status).toBe(404);
   const { body } = await fetched(`${url}environ?a=%20`);
   expect(JSON.parse(body.toString())).toMatchObject({
     REQUEST_METHOD: "GET",
