@@ -209,7 +209,10 @@ async function runScript(
 
 /** Whether an import failed since its file was not there, though a third process may have made it again by now. */
 function wasMissing(bundle: string, error: unknown): boolean {
-  return systemCodeOf(error) === "ENOENT" && error instanceof Error && "path" in error && error.path === bundle;
+  if (!(error instanceof Error)) return false;
+  const code = systemCodeOf(error);
+  if (code === "ERR_MODULE_NOT_FOUND") return error.message.startsWith(`Cannot find module '${bundle}'`);
+  return code === "ENOENT" && "path" in error && error.path === bundle;
 }
 
 interface FoundBundle {
