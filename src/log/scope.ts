@@ -67,9 +67,13 @@ export class RequestScope {
     if (this.#isExclusive && this.#now === request) this.#now = undefined;
   }
 
+  get #certain(): ScopedRequest | undefined {
+    return this.#now ?? this.#storage?.getStore();
+  }
+
   /** The request whose code runs now, as far as is known; asking without finding one is what switches the following on. */
   find(): ScopedRequest | undefined {
-    const found = this.#now ?? this.#storage?.getStore();
+    const found = this.#certain;
     if (found !== undefined || this.#isExclusive || this.#unfollowed === 0) return found;
     this.#storage ??= new AsyncLocalStorage();
     return this.#unfollowed === 1 ? this.#last : undefined;
@@ -80,6 +84,6 @@ export class RequestScope {
    * its response goes on.
    */
   fail(error: unknown): boolean {
-    return (this.#now ?? this.#storage?.getStore())?.failUnanswered(error) === true;
+    return this.#certain?.failUnanswered(error) === true;
   }
 }

@@ -6,8 +6,8 @@
 // is nothing to collect: then it is left to V8.
 
 import { setFlagsFromString } from "node:v8";
-import { memoryUsage } from "../metrics/memory.ts";
 import { runInNewContext } from "node:vm";
+import { memoryUsage } from "../metrics/memory.ts";
 
 /** Less than V8 lets come before it marks, which is 8 MiB where the heap is small. */
 const stepBytes = 6 * 1024 * 1024;

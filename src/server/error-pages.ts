@@ -41,16 +41,16 @@ function readTemplate(file: string): string {
   }
 }
 
+function pagesOf(template: string): ErrorPages {
+  return ({ error, requestId }) => pageFromTemplate(template, statusOf(error), requestId);
+}
+
 /**
  * The pages that the settings ask for; undefined when those of this package will do. The file is read now: a change shows
  * after a reload. Throws BootError.
  */
 export async function errorPagesOf({ errorPage, isDebug }: ErrorPageOptions): Promise<ErrorPages | undefined> {
-  const template = errorPage === undefined ? undefined : readTemplate(errorPage);
-  const plain: ErrorPages | undefined =
-    template === undefined
-      ? undefined
-      : ({ error, requestId }) => pageFromTemplate(template, statusOf(error), requestId);
+  const plain = errorPage === undefined ? undefined : pagesOf(readTemplate(errorPage));
   if (!isDebug) return plain;
   const { debugPages } = await import("./debug-page/page.ts");
   return debugPages(plain);
@@ -62,19 +62,20 @@ export async function errorPagesOf({ errorPage, isDebug }: ErrorPageOptions): Pr
  */
 export function errorPagesWhenNeeded(errorPage: string | undefined): ErrorPages | undefined {
   if (errorPage === undefined) return undefined;
-  let template: string | undefined;
-  let isRead = false;
-  return ({ error, requestId }, log) => {
-    if (!isRead) {
-      isRead = true;
-      try {
-        template = readTemplate(errorPage);
-      } catch (failure) {
-        logUnusable(failure, log);
-      }
-    }
-    return template === undefined ? undefined : pageFromTemplate(template, statusOf(error), requestId);
+  let pages: ErrorPages | undefined;
+  return (failure, log) => {
+    pages ??= pagesOrPlain(errorPage, log);
+    return pages(failure, log);
   };
+}
+
+function pagesOrPlain(errorPage: string, log: Log): ErrorPages {
+  try {
+    return pagesOf(readTemplate(errorPage));
+  } catch (error) {
+    logUnusable(error, log);
+    return () => undefined;
+  }
 }
 
 function logUnusable(error: unknown, log: Log): void {

@@ -9,7 +9,7 @@ import type { AdapterName } from "../adapters/names.ts";
 import { exemptFromCapture } from "../adapters/listen-capture.ts";
 import { BootError, ClientGoneError, messageOf, systemCodeOf } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
-import { percentDecode, rawPathOf } from "../gateway/url-path.ts";
+import { isUnder, percentDecode, rawPathOf } from "../gateway/url-path.ts";
 import type { RequestScope } from "../log/scope.ts";
 import type { Log } from "../spec.ts";
 import { terminalAccessLog } from "./access-log.ts";
@@ -58,21 +58,14 @@ function variablesOf(request: IncomingMessage, options: DevServerOptions): Varia
   return variables;
 }
 
-/** Apache's part for a folder of scripts: the URL's path below the root, or below the mount point, names the file. */
-function mapScript(variables: Variables, root: string, mountPoint: string): void {
-  const path = percentDecode(rawPathOf(variables["REQUEST_URI"] ?? "") ?? "/");
+/** Apache's part for a folder of scripts: `path`, below the root or below the mount point, names the file. */
+function mapScript(variables: Variables, path: string, root: string, mountPoint: string): void {
   const inside = path.startsWith(`${mountPoint}/`) ? path.slice(mountPoint.length) : path;
   const file = Buffer.from(inside, "latin1").toString("utf8");
   variables["SCRIPT_FILENAME"] = join(root, "/") + file.replace(/^\/+/, "");
   // SCRIPT_NAME is the whole path here, as with ProxyPass; the file's own length cuts it.
   variables["SCRIPT_NAME"] = variables["PATH_INFO"] ?? "";
   variables["PATH_INFO"] = "";
-}
-
-/** Whether Apache would give the request to what is mounted there. */
-function isBelow(target: string, mountPoint: string): boolean {
-  const path = percentDecode(rawPathOf(target) ?? "/");
-  return path === mountPoint || path.startsWith(`${mountPoint}/`);
 }
 
 function listening(server: Server, options: DevServerOptions): Promise<void> {
@@ -98,13 +91,14 @@ class DevHandler {
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     const { target, mountPoint } = this.#options;
-    if (mountPoint !== undefined && !isBelow(request.url ?? "", mountPoint)) {
+    const path = percentDecode(rawPathOf(request.url ?? "/") ?? "/");
+    if (mountPoint !== undefined && !isUnder(path, mountPoint)) {
       response.writeHead(404, { "Content-Type": "text/plain; charset=utf-8" });
       response.end(`Nothing is served outside of ${mountPoint}/\n`);
       return;
     }
     const variables = variablesOf(request, this.#options);
-    if (target.kind === "scripts") mapScript(variables, target.root ?? "", mountPoint ?? "");
+    if (target.kind === "scripts") mapScript(variables, path, target.root ?? "", mountPoint ?? "");
     const { exchange, input } = dispatch(this.#service, {
       variables,
       sink: new HttpSink(response),
