@@ -116,6 +116,11 @@ export class FastStart {
     }
   }
 
+  /** Whether nothing is left to be made for the next process. */
+  isReady(program: KeptProgram): boolean {
+    return this.#started === undefined || isReady(this.#started, program);
+  }
+
   /** Makes what the next process will start faster from: to be called after the response. Never rejects. */
   async prepareNext(program: KeptProgram): Promise<void> {
     const started = this.#started;

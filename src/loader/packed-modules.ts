@@ -2,7 +2,7 @@
 // Rules: each is a Module of Node's own in Node's own cache, so that modules outside the pack find those in it and the other
 // way round; a name that the pack does not know, and every name as soon as somebody has changed Node's loader, is Node's.
 import { Module as NodeModule } from "node:module";
-import { dirname, isAbsolute } from "node:path";
+import { basename, dirname, isAbsolute } from "node:path";
 import type { Resolutions } from "./pack.ts";
 
 /** The function around a module, which gets what Node gives it. */
@@ -67,6 +67,23 @@ function loaderWatch(): () => boolean {
     prototype._compile === compile;
 }
 
+/** What `_nodeModulePaths` gives for a folder: of the folder above it, where Node goes through the letters of each one. */
+function pathsByFolder(): (folder: string) => string[] {
+  const { _nodeModulePaths: nodeModulePaths } = loader;
+  const paths = new Map<string, readonly string[]>();
+  const make = (folder: string): readonly string[] => {
+    const above = dirname(folder);
+    if (above === folder || loader._nodeModulePaths !== nodeModulePaths) return loader._nodeModulePaths(folder);
+    return basename(folder) === "node_modules" ? of(above) : [`${folder}/node_modules`, ...of(above)];
+  };
+  const of = (folder: string): string[] => {
+    const known = paths.get(folder) ?? make(folder);
+    paths.set(folder, known);
+    return [...known];
+  };
+  return of;
+}
+
 export interface PackedProgram {
   /** The application's script, then the modules. */
   readonly files: readonly string[];
@@ -83,14 +100,7 @@ export function runPacked(program: PackedProgram): unknown {
   const { files, functions, resolutions, library, importModule } = program;
   const isLoaderUnchanged = loaderWatch();
   const wrappers = new Map(files.map((file, index) => [file, functions[index]]));
-  const paths = new Map<string, readonly string[]>();
-
-  /** What Node makes anew for each module, of its folder. */
-  const pathsOf = (folder: string): string[] => {
-    const known = paths.get(folder) ?? loader._nodeModulePaths(folder);
-    paths.set(folder, known);
-    return [...known];
-  };
+  const pathsOf = pathsByFolder();
 
   /** `parent` is undefined for what the application loads: what an ES module imports has none. */
   const load = (file: string, parent: NodeJS.Module | undefined): unknown => {

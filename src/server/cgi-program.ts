@@ -1,7 +1,6 @@
 // The program behind bin/tsgi-cgi, whose command line is `PROGRAM OUTPUT-FD ENTRY [--name=value ...] [APP]`.
 // Rules: the response has a descriptor of its own, descriptor 1 already is stderr, so that whatever prints cannot spoil
-// the response; it is closed before the process ends, since that takes two milliseconds which nobody has to wait for; this
-// is the path of every CGI request, so it imports no more than it needs.
+// the response; this is the path of every CGI request, so it imports no more than it needs.
 
 import { messageOf } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
@@ -65,6 +64,7 @@ async function serve(bundled: BundledProgram | undefined): Promise<number> {
     mendEnviron:
       trustedProxies === undefined ? undefined : (await import("./trusted-proxies.ts")).proxyTrustOf(process.env),
     fastStart,
+    hasMoreToDo: () => bundled !== undefined && fastStart?.isReady(bundled.kept()) === false,
   });
   if (bundled !== undefined) await fastStart?.prepareNext(bundled.kept());
   return code;
@@ -78,7 +78,17 @@ export async function runCgiProgram(bundled?: BundledProgram): Promise<void> {
     process.stderr.write(`tsgi-cgi: ${messageOf(error)}\n`);
     process.exitCode = 1;
   }
-  // Nothing that the application left behind keeps the process: the response is out and stdin is read.
+  end();
+}
+
+/**
+ * Ends the process, since nothing that the application left behind may keep it: the response is out and stdin is read. Where
+ * nothing is left it ends by itself. Node gives its heap back then before its descriptors are closed, and what is left to be
+ * done takes less than a time slice: mod_cgid looks for the process at that very moment, and sleeps for 10 ms if it is there.
+ */
+function end(): void {
   // eslint-disable-next-line unicorn/no-process-exit -- the end of a program
-  process.exit();
+  const exit = (): never => process.exit();
+  if (process.listenerCount("beforeExit") > 0 || process.getActiveResourcesInfo().length > 0) exit();
+  setTimeout(exit, 0).unref(); // native modules may have what Node does not know of
 }

@@ -34,6 +34,8 @@ export interface CgiOptions {
   readonly mendEnviron?: ((environ: Environ) => void) | undefined;
   readonly errorPages: ErrorPages | undefined;
   readonly fastStart?: FastStart | undefined;
+  /** Whether the process will have something to do when the response has been sent. */
+  readonly hasMoreToDo?: (() => boolean) | undefined;
 }
 
 /** How long work after the response, and the rest of stdin, may keep the process, ms. */
@@ -152,8 +154,10 @@ export async function runCgi(options: CgiOptions): Promise<number> {
   await sink.finished;
   if (stdinRead !== undefined) await within(stdinRead, afterResponseMs); // the first timer of a process takes its time
   // A visitor does not wait for work after the response. mod_cgi, which gives us a pipe, sends a small response whose end it
-  // has seen only when stderr has ended too, but one that may go on at once.
-  if (background.isIdle || !sink.isPipe) sink.close();
+  // has seen only when stderr has ended too, but one that may go on at once. Where nothing is left, the end of the process is
+  // the end of the response: mod_cgid lets the connection wait for 10 ms and more where it finds the process alive after that.
+  const hasMoreToDo = !background.isIdle || options.hasMoreToDo?.() === true;
+  if (hasMoreToDo && (background.isIdle || !sink.isPipe)) sink.close();
   await background.idle(afterResponseMs);
   process.off("exit", exited);
   return sink.isBroken ? 1 : 0;

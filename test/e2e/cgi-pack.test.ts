@@ -105,7 +105,10 @@ const inner = require("./inner");
 exports.__esModule = true;
 exports.default = "the babel way";
 exports.named = [__filename, __dirname, require.resolve("./inner"), module.id === __filename, typeof module.parent, inner, "ünï",
-  require("./list.json"), require("node:path").sep, typeof require("fs").statSync, require.cache[__filename] === module, this === exports];`,
+  require("./list.json"), require("node:path").sep, typeof require("fs").statSync, require.cache[__filename] === module, this === exports,
+  require("inside")];`,
+    "node_modules/plain/node_modules/inside/package.json": `{"name": "inside", "version": "1.0.0"}`,
+    "node_modules/plain/node_modules/inside/index.js": `exports.paths = module.paths;`,
     "node_modules/plain/inner.js": `/** @type {import('.')} */\nmodule.exports = require("./index").default ?? "a cycle";`,
     "node_modules/plain/list.json": `[\n  "é",\t"\\\\ \\" , ' \\u2028\u2028" , -0, 1e400\n]\n`,
     "node_modules/modern/package.json": `{"name": "modern", "type": "module", "exports": "./main.js"}`,
@@ -283,7 +286,7 @@ export const application = (environ: Record<string, Function>, startResponse: Fu
   });
 });
 
-test.concurrent("the process ends, whatever the application leaves behind", async () => {
+test.concurrent("the process ends with the response, whatever the application leaves behind", async () => {
   await install("ends", {
     "app.ts": `setInterval(() => {}, 60_000);
 process.on("exit", (code) => console.error("exit", code));
