@@ -41,10 +41,17 @@ class HandlerContext implements FetchContext {
   readonly passThroughOnException = (): void => {};
 }
 
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
 function isResponse(value: unknown): value is Response {
   if (value instanceof Response) return true;
-  // Another implementation of Response, such as a polyfill's.
-  return typeof value === "object" && value !== null && "status" in value && "headers" in value && "body" in value;
+  // Another implementation of Response, such as a polyfill's. That of node-fetch has a stream of Node's.
+  if (!isObject(value) || !("status" in value && "headers" in value && "body" in value)) return false;
+  const { headers, body } = value;
+  const isStream = isObject(body) && ("getReader" in body || Symbol.asyncIterator in body);
+  return isObject(headers) && Symbol.iterator in headers && (body === null || isStream);
 }
 
 function headersOf(response: Response): HeaderList {
@@ -112,8 +119,9 @@ async function deliver(response: Response, startResponse: StartResponse): Promis
   if (response.bodyUsed) throw new ContractError("the fetch handler returned a Response whose body has been read");
   const headers = headersOf(response);
   const write = startResponse(`${response.status} ${response.statusText}`.trimEnd(), headers);
-  const stream: ReadableStream<Uint8Array> | null = response.body;
+  const stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | null = response.body;
   if (stream === null) return "";
+  if (!("getReader" in stream)) return stream;
   const body = new StreamedBody(stream);
   try {
     const whole = await body.whole();

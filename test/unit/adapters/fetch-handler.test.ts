@@ -1,4 +1,5 @@
 // Fetch handlers: what the Request tells, and what becomes of the Response.
+import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import type { FetchHandler } from "../../../src/adapters/fetch-handler.ts";
 import { fromFetchHandler } from "../../../src/adapters/fetch-handler.ts";
@@ -196,11 +197,16 @@ describe("the Response", () => {
   test("of another implementation is taken", async () => {
     const foreign = { status: 202, statusText: "", headers: new Headers({ "X-A": "1" }), body: null };
     expect(await ask(() => foreign as unknown as Response)).toMatchObject({ status: 202, reason: "Accepted" });
+    // That of node-fetch.
+    const streamed = { ...foreign, body: Readable.from([Buffer.from("a"), Buffer.from("b")]) };
+    const reply = await ask(() => streamed as unknown as Response);
+    expect([reply.status, reply.body.toString(), reply.complete]).toEqual([202, "ab", true]);
   });
 
   test.each<[string, FetchHandler]>([
     ["nothing", () => undefined as unknown as Response],
     ["a text", () => "text" as unknown as Response],
+    ["an object like one", () => ({ status: 200, headers: {}, body: "x" }) as unknown as Response],
     ["an error", () => Response.error()],
     [
       "a used one",
