@@ -6,10 +6,7 @@ import {
   copyFileSync,
   lchownSync,
   mkdirSync,
-  mkdtempSync,
-  readFileSync,
   renameSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -21,13 +18,10 @@ import { isTrouble } from "../../src/doctor/finding.ts";
 import { findSubject } from "../../src/doctor/subject.ts";
 import type { Apache } from "../harness/apache.ts";
 import { apacheAccount } from "../harness/machine.ts";
+import { account, openSuexecHome, removeSuexecHome, suexecLog } from "../harness/suexec.ts";
 import { until } from "../harness/until.ts";
 import { Workspace } from "../harness/workspace.ts";
 
-const suexecRoot = "/etc/apache2/suexec/www-data";
-const suexecLog = "/var/log/apache2/suexec.log";
-/** Everybody's user without rights; suEXEC takes ids from 100. */
-const account = { name: "nobody", group: "nogroup", uid: 65_534, gid: 65_534 };
 const program = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n%s' \"$(id -u)\"\n";
 
 interface Row {
@@ -136,14 +130,10 @@ describe.skipIf(apacheAccount() === undefined)("under suEXEC", () => {
     return findings.filter(isTrouble).map(({ code, place, message }) => `${code} ${place}: ${message}`);
   }
 
-  const logText = (): string => readFileSync(suexecLog, "latin1");
-
   beforeAll(async () => {
     workspace = await Workspace.open();
     workspace.expectLog(/./u);
-    mkdirSync(dirname(suexecLog), { recursive: true });
-    home = mkdtempSync(join(readFileSync(suexecRoot, "latin1").split("\n", 1)[0] ?? "", "tsgi-test-"));
-    chmodSync(home, 0o755);
+    home = openSuexecHome();
     for (const [name, mode] of [
       ["code", 0o755],
       ["cache", 0o700],
@@ -200,7 +190,7 @@ Alias "/outside" "${workspace.path("outside")}"
     try {
       await workspace.close();
     } finally {
-      rmSync(home, { recursive: true, force: true });
+      removeSuexecHome(home);
     }
   }, 60_000);
 
@@ -212,8 +202,8 @@ Alias "/outside" "${workspace.path("outside")}"
 
   /** The lines that suEXEC has added for a request; other tests may write to its log meanwhile. */
   async function refusals(before: number, log: RegExp): Promise<string> {
-    await until(`${String(log)} in suEXEC's log`, () => log.test(logText().slice(before)));
-    return logText().slice(before);
+    await until(`${String(log)} in suEXEC's log`, () => log.test(suexecLog().slice(before)));
+    return suexecLog().slice(before);
   }
 
   const cases = rows.flatMap((row) =>
@@ -224,7 +214,7 @@ Alias "/outside" "${workspace.path("outside")}"
 
   test.each(cases)("%s, by %s, is refused, and the doctor says why", async (_, kind, row) => {
     const folder = folderOf(row, kind);
-    const before = logText().length;
+    const before = suexecLog().length;
     const target = `/${folder.split("/").at(-1)}/app.${kind === "cgi" ? "cgi" : "fcgi"}`;
     const asked = apache.request({ target, headers: [["Host", row.host ?? "site.test"]] }).then(
       ({ status }) => status,
@@ -240,7 +230,7 @@ Alias "/outside" "${workspace.path("outside")}"
   });
 
   test("a program outside of suEXEC's document root is refused, and the doctor says so", async () => {
-    const before = logText().length;
+    const before = suexecLog().length;
     expect((await apache.request("/outside/app.cgi")).status).toBe(500);
     await refusals(before, /command not in docroot/);
     expect((await troubles(workspace.path("outside"))).join("\n")).toContain("TSGI3524");

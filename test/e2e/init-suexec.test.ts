@@ -1,18 +1,13 @@
 // What `tsgi init` writes runs under Debian's suEXEC, as CGI and under mod_fcgid, as the unprivileged user who wrote it; and
 // suEXEC is what runs it. Only root can start such a server: nothing of this can be tried by anybody else.
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Apache } from "../harness/apache.ts";
 import { apacheAccount } from "../harness/machine.ts";
 import { Program } from "../harness/program.ts";
+import { account, openSuexecHome, removeSuexecHome, suexecLog } from "../harness/suexec.ts";
 import { Workspace } from "../harness/workspace.ts";
-
-/** The only folder below which suEXEC runs anything: from its own configuration. */
-const suexecRoot = "/etc/apache2/suexec/www-data";
-const suexecLog = "/var/log/apache2/suexec.log";
-/** Everybody's user without rights; suEXEC takes ids from 100. */
-const account = { name: "nobody", group: "nogroup", uid: 65_534, gid: 65_534 };
 
 const source = `
 export const application = (environ, startResponse) => {
@@ -28,13 +23,9 @@ describe.skipIf(apacheAccount() === undefined)("under suEXEC", () => {
   let home = "";
 
   beforeAll(async () => {
-    if (!existsSync(suexecRoot)) throw new Error("this test needs suEXEC: run bin/setup --for-tests");
     workspace = await Workspace.open();
     workspace.expectLog(/AH01232: suEXEC mechanism enabled/u);
-    mkdirSync(dirname(suexecLog), { recursive: true });
-    const root = readFileSync(suexecRoot, "latin1").split("\n", 1)[0] ?? "";
-    home = mkdtempSync(join(root, "tsgi-test-"));
-    chmodSync(home, 0o755);
+    home = openSuexecHome();
     for (const folder of ["", "app", "public_html", "public_html/cgi", "public_html/fcgid"]) own(folder);
     own("cache", 0o700);
     writeFileSync(join(home, "app/app.ts"), source);
@@ -53,7 +44,7 @@ describe.skipIf(apacheAccount() === undefined)("under suEXEC", () => {
     try {
       await workspace.close();
     } finally {
-      rmSync(home, { recursive: true, force: true });
+      removeSuexecHome(home);
     }
   }, 60_000);
 
@@ -84,15 +75,13 @@ describe.skipIf(apacheAccount() === undefined)("under suEXEC", () => {
   ])("%s runs as the folder's owner", async (transport, name) => {
     const { uid, gid } = account;
     expect(await body(`/${transport}/a%20b`)).toBe(`200 ${uid}|${gid}|/${transport}|/a b|production|${name}`);
-    expect(readFileSync(suexecLog, "latin1")).toMatch(
-      /uid: \(65534\/nobody\) gid: \(65534\/(65534|nogroup)\) cmd: app/u,
-    );
+    expect(suexecLog()).toMatch(/uid: \(65534\/nobody\) gid: \(65534\/(65534|nogroup)\) cmd: app/u);
   });
 
   test("a wrapper that its group may write is refused, which shows that suEXEC looks", async () => {
     workspace.expectLog(/suexec policy violation|End of script output before headers/u);
     chmodSync(join(home, "public_html/cgi/app.cgi"), 0o775);
     expect(await body("/cgi/")).toMatch(/^500 /u);
-    expect(readFileSync(suexecLog, "latin1")).toMatch(/file is writable by others: \(.*app\.cgi\)/u);
+    expect(suexecLog()).toMatch(/file is writable by others: \(.*app\.cgi\)/u);
   });
 });
