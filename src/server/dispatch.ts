@@ -257,7 +257,7 @@ class Dispatch implements ScopedRequest, ExchangeObserver {
   }
 
   closing(closing: Promise<void>): void {
-    this.#service.background.add(closing);
+    this.#service.background.addClosing(closing);
   }
 
   gone(exchange: Exchange): void {

@@ -158,6 +158,7 @@ DefaultRuntimeDir "${root}"
 ErrorLog "${root}/error.log"
 LogLevel warn
 Timeout 30
+KeepAliveTimeout 1
 ${loadModules(modules)}
 ${account === undefined ? "Suexec Off" : `User ${account.name}\nGroup ${account.group}`}
 ${processes}

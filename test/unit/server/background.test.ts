@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Background, deadline } from "../../../src/server/background.ts";
 import { within } from "../../harness/until.ts";
 import { turn } from "../gateway/play.ts";
@@ -50,6 +50,27 @@ test("gives up at the deadline, also on work that goes on adding work", async ()
   more();
   expect(await within("the deadline", chain.idle(20))).toBe(false);
   isOver = true;
+});
+
+test("a closing that never ends is waited for up to 5 s from its beginning, other work until the deadline", async () => {
+  vi.useFakeTimers();
+  try {
+    const background = new Background(collectLog());
+    background.addClosing(new Promise(() => {}));
+    let settled: boolean | undefined;
+    void background.idle(60_000).then((isIdle) => (settled = isIdle));
+    await vi.advanceTimersByTimeAsync(4_900);
+    expect([settled, background.isIdle]).toEqual([undefined, false]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(settled).toBe(true);
+    expect(await background.idle(60_000)).toBe(true);
+    background.add(new Promise(() => {}));
+    void background.idle(60_000).then((isIdle) => (settled = isIdle));
+    await vi.advanceTimersByTimeAsync(60_100);
+    expect(settled).toBe(false);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("a rejection is logged once and harms nothing", async () => {
