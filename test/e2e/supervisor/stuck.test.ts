@@ -163,9 +163,12 @@ describe("all workers stopped", () => {
     // The deadlock timeout is the default one, far longer than this test.
     const supervised = await start(["--queue-timeout", "1s"], { hasReuse: true });
     const load = supervised.load({ clients: 12, isKeptAlive: false });
+    await until("connections of both workers, as far as the supervisor knows", async () =>
+      (await supervised.status()).workers.every(({ connections }) => connections > 0),
+    );
     await load.more(200);
     freeze(supervised.workers());
-    // They are killed for not answering, others take their place, and requests are served again.
+    // They are killed for not answering, though nobody waits in the queue, and others take their place.
     await until("other workers", async () => ((await supervised.status()).restarts["blocked"] ?? 0) >= 2, 45_000);
     await supervised.serving();
     await load.more(300);
