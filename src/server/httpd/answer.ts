@@ -44,31 +44,36 @@ function reachable(host: string): string {
 
 const gatewayProblems = new Set([502, 503, 504]);
 
-/** One GET: true for an answer, false for none or for one that says that nothing is behind Apache yet. */
-async function answers(host: string, port: number, path: string, timeoutMs: number): Promise<boolean> {
+/** "refusal": an answer, but perhaps one of Apache that nothing is behind it yet. */
+type Outcome = "answer" | "refusal" | "none";
+
+/** One GET. */
+async function ask(host: string, port: number, path: string, timeoutMs: number): Promise<Outcome> {
   return await new Promise((resolve) => {
     const asked = request(
       { host: reachable(host), port, path, timeout: timeoutMs, agent: false, headers: { "User-Agent": "tsgi" } },
       (reply) => {
-        const isReal = !gatewayProblems.has(reply.statusCode ?? 0);
-        reply.on("error", () => resolve(isReal));
-        reply.on("end", () => resolve(isReal));
+        const outcome = gatewayProblems.has(reply.statusCode ?? 0) ? "refusal" : "answer";
+        reply.on("error", () => resolve(outcome));
+        reply.on("end", () => resolve(outcome));
         // A page that goes on for long has answered all the same.
         setTimeout(() => {
           reply.destroy();
-          resolve(isReal);
+          resolve(outcome);
         }, pageMs).unref();
         reply.resume();
       },
     );
     asked.once("timeout", () => asked.destroy());
-    asked.once("error", () => resolve(false));
+    asked.once("error", () => resolve("none"));
     asked.end();
   });
 }
 
 const pageMs = 500;
 const pollMs = 50;
+/** So many refusals are the application's own answer: two seconds of them. */
+const mostRefusals = 40;
 
 /** Asks until the site answers; `isOver` ends the wait. False when `deadlineMs` passed without an answer. */
 export async function untilAnswered(
@@ -77,10 +82,13 @@ export async function untilAnswered(
   isOver: () => boolean,
 ): Promise<boolean> {
   const deadline = performance.now() + deadlineMs;
+  let refusals = 0;
   while (!isOver()) {
     const left = deadline - performance.now();
     if (left <= 0) return false;
-    if (await answers(site.host, site.port, site.path, left)) return true;
+    const outcome = await ask(site.host, site.port, site.path, left);
+    if (outcome === "refusal") refusals += 1;
+    if (outcome === "answer" || refusals === mostRefusals) return true;
     await new Promise((resolve) => {
       setTimeout(resolve, pollMs);
     });

@@ -10,8 +10,10 @@ import { LogPipe } from "./log-pipe.ts";
 import { checkCommand, daemonCommand, workingFolder } from "./programs.ts";
 import type { ServerRoot } from "./root.ts";
 
-/** How long the whole start may take, ms. */
-const startMs = 30_000;
+/** How long the daemon may take to load the application, ms. It ends by itself after its --startup-timeout, which may be long. */
+const loadMs = 600_000;
+/** How long the site may take to answer then, ms: under mod_fcgid and CGI its first request loads the application. */
+const answerMs = 70_000;
 /** How long running requests may take when everything stops. */
 const gracefulMs = 5000;
 /** How long Apache may take to stop without regard for them: mod_fcgid gives its processes 8 s. */
@@ -115,12 +117,13 @@ export class Foreground {
       const daemon = this.#startOurs(daemonName, [...daemonCommand(plan), "--with-parent"]);
       this.#children.push(daemon);
       const isReady = await Promise.race([this.#said(daemon, "listening on"), daemon.ended.then(() => false)]);
-      if (!isReady && daemon.ending === undefined) throw new BootError(`the daemon did not start within ${startMs} ms`);
+      if (!isReady && daemon.ending === undefined)
+        throw new BootError(`the daemon did not start within ${loadMs / 1000} s`);
       return isReady;
     }
     if (server.site.target.kind === "scripts") return true;
     const check = this.#startOurs("the check", checkCommand(plan));
-    const timer = setTimeout(() => check.kill(), startMs);
+    const timer = setTimeout(() => check.kill(), loadMs);
     const ending = await check.ended;
     clearTimeout(timer);
     return ending === "exit code 0";
@@ -151,7 +154,7 @@ export class Foreground {
   async #said(child: Child, text: string): Promise<boolean> {
     return await new Promise((resolve) => {
       let seen = "";
-      const timer = setTimeout(() => resolve(false), startMs);
+      const timer = setTimeout(() => resolve(false), loadMs);
       child.process.once("exit", () => clearTimeout(timer));
       child.process.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
         if (seen.includes(text)) {
@@ -183,8 +186,8 @@ export class Foreground {
     const path = `${server.site.mountPoint}/`;
     const isOver = (): boolean =>
       this.#stopping !== undefined || this.#children.some(({ ending }) => ending !== undefined);
-    const hasAnswered = await untilAnswered({ host: server.host, port: this.#port, path }, startMs, isOver);
-    if (!hasAnswered && !isOver()) throw new BootError(`the site did not answer within ${startMs / 1000} s`);
+    const hasAnswered = await untilAnswered({ host: server.host, port: this.#port, path }, answerMs, isOver);
+    if (!hasAnswered && !isOver()) throw new BootError(`the site did not answer within ${answerMs / 1000} s`);
     return httpd;
   }
 }

@@ -44,6 +44,11 @@ test("a site has answered when something other than Apache's own 502, 503 or 504
   expect(asked).toEqual(statuses);
 });
 
+test("an application that goes on answering with 503 has answered", async () => {
+  const port = await serve((_request, response) => void response.writeHead(503).end("closed for today"));
+  await expect(untilAnswered({ host: "127.0.0.1", port, path: "/" }, 60_000, never)).resolves.toBe(true);
+});
+
 test("a page that goes on for ever is an answer", async () => {
   const port = await serve((_request, response) => void response.writeHead(200).write("tick"));
   await expect(untilAnswered({ host: "127.0.0.1", port, path: "/" }, 10_000, never)).resolves.toBe(true);
