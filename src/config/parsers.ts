@@ -26,11 +26,9 @@ export function parseUmask(text: string): number {
 /** IP addresses and subnets. */
 export function checkPeers(entries: readonly string[]): void {
   for (const entry of entries) {
-    const [address = "", bits] = entry.split("/");
+    const [, address = "", bits = "0"] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
     const family = isIP(address);
-    const maxBits = family === 6 ? 128 : 32;
-    const isSubnet = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= maxBits);
-    if (family === 0 || !isSubnet)
+    if (family === 0 || Number(bits) > (family === 6 ? 128 : 32))
       throw new Error(`expected IP addresses or subnets, but ${JSON.stringify(entry)} is none`);
   }
 }

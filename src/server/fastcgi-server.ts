@@ -13,7 +13,7 @@ import { deadline } from "./background.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { SocketConnection } from "./connection.ts";
 import type { Service } from "./dispatch.ts";
-import type { Peer } from "./listen.ts";
+import type { Peer } from "./peers.ts";
 import { offerFirst } from "./listening-handle.ts";
 import { RequestClock } from "./request-clock.ts";
 import { refusing } from "./request.ts";

@@ -1,12 +1,11 @@
 // Opening the socket that Apache connects to.
 // Rules: a unix socket is made under a name of its own with mode 0600, gets its owner and mode, and is then renamed into
 // place: at its path it is never open to more users than asked for, and the one that it replaces is never missing; a file
-// in its place is replaced only when it is a socket of ours that nobody answers on; TCP serves loopback unless peers are
-// listed.
+// in its place is replaced only when it is a socket of ours that nobody answers on.
 
 import { chmodSync, chownSync, existsSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import type { ListenOptions, Server } from "node:net";
-import { BlockList, connect, isIP } from "node:net";
+import { connect } from "node:net";
 import { dirname } from "node:path";
 import type { ListenAddress } from "../config/address.ts";
 import { formatListenAddress, maxSocketPathBytes } from "../config/address.ts";
@@ -179,61 +178,4 @@ export async function listen(server: Server, address: ListenAddress, access: Soc
       return withoutFile(typeof bound === "object" && bound !== null ? { ...address, port: bound.port } : address);
     }
   }
-}
-
-/** How many refused addresses are remembered, so that each is logged once. */
-const maxLoggedPeers = 1000;
-
-/** Who has connected, as a Socket says it: a unix socket has neither. */
-export interface Peer {
-  readonly remoteAddress?: string | undefined;
-  readonly remoteFamily?: string | undefined;
-}
-
-/**
- * Tells which peers may connect over TCP: loopback and the listed addresses ("10.0.0.7", "10.0.0.0/24", "::1"). Unix
- * sockets are guarded by their mode. `onRefused` gets each refused address once.
- */
-export function createPeerCheck(
-  allow: readonly string[],
-  onRefused: (address: string) => void,
-): (peer: Peer) => boolean {
-  let list = allow.length === 0 ? undefined : allowedList(allow);
-  const logged = new Set<string>();
-  return (peer) => {
-    const address = peer.remoteAddress;
-    if (address === undefined) return peer.remoteFamily === undefined;
-    list ??= allowedList(allow);
-    if (list.check(address, isIP(address) === 6 ? "ipv6" : "ipv4")) return true;
-    if (!logged.has(address) && logged.size < maxLoggedPeers) {
-      logged.add(address);
-      onRefused(address);
-    }
-    return false;
-  };
-}
-
-function allowedList(allow: readonly string[]): BlockList {
-  const list = addressList(allow, "--allow");
-  list.addSubnet("127.0.0.0", 8, "ipv4");
-  list.addAddress("::1", "ipv6");
-  return list;
-}
-
-/** Addresses and subnets, as `flag` names them. Throws BootError. */
-export function addressList(entries: readonly string[], flag: string): BlockList {
-  const list = new BlockList();
-  for (const entry of entries) addEntry(list, entry, flag);
-  return list;
-}
-
-function addEntry(list: BlockList, entry: string, flag: string): void {
-  const [, address = "", bits] = /^([^/]*)(?:\/([0-9]{1,3}))?$/.exec(entry) ?? [];
-  const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-  const most = family === "ipv6" ? 128 : 32;
-  if (isIP(address) === 0 || Number(bits ?? 0) > most) {
-    throw new BootError(`${flag}: ${JSON.stringify(entry)} is no IP address and no subnet`);
-  }
-  if (bits === undefined) list.addAddress(address, family);
-  else list.addSubnet(address, Number(bits), family);
 }

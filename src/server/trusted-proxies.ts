@@ -6,7 +6,7 @@ import { isIP } from "node:net";
 import { applyForwarded } from "../gateway/forwarded.ts";
 import type { ForwardedRule } from "../gateway/forwarded.ts";
 import type { Environ } from "../spec.ts";
-import { addressList } from "./listen.ts";
+import { addressList } from "./peers.ts";
 
 export interface ProxyTrust {
   readonly trustedProxies: readonly string[];

@@ -7,7 +7,7 @@ import type { ListenAddress } from "../config/address.ts";
 import { BootError } from "../errors.ts";
 import type { Log } from "../spec.ts";
 import type { SocketAccess } from "../server/listen.ts";
-import { createPeerCheck } from "../server/listen.ts";
+import { createPeerCheck } from "../server/peers.ts";
 import type { SocketHandle } from "../server/socket-handle.ts";
 import { Backoff, healthyMs, isForBackoff } from "./backoff.ts";
 import { BootFailures } from "./boot-failures.ts";

@@ -18,7 +18,7 @@ import { Background } from "../server/background.ts";
 import type { Engine } from "../server/engine.ts";
 import { createEngine } from "../server/engine.ts";
 import type { ErrorPages } from "../server/error-pages.ts";
-import { createPeerCheck } from "../server/listen.ts";
+import { createPeerCheck } from "../server/peers.ts";
 import { listeningHandleOf, listenOnHandle } from "../server/listening-handle.ts";
 import { peerSecretCheck } from "../server/peer-secret.ts";
 import type { ReleasedConnection } from "../server/fastcgi-server.ts";

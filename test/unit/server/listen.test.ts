@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { BootError } from "../../../src/errors.ts";
 import type { SocketAccess } from "../../../src/server/listen.ts";
-import { createPeerCheck, listen } from "../../../src/server/listen.ts";
+import { listen } from "../../../src/server/listen.ts";
 import { until } from "../../harness/until.ts";
 
 let folder: string;
@@ -294,73 +294,4 @@ describe("TCP", () => {
 
 test("a descriptor that is no socket is one clear error", async () => {
   await expect(listen(server(), { kind: "fd", fd: 9999 }, access)).rejects.toThrow(BootError);
-});
-
-describe("who may connect over TCP", () => {
-  const from = (remoteAddress: string | undefined): Socket =>
-    ({ remoteAddress, remoteFamily: remoteAddress === undefined ? undefined : "IPv4" }) as unknown as Socket;
-  const allows = (allow: readonly string[], address: string | undefined): boolean =>
-    createPeerCheck(allow, () => {})(from(address));
-
-  test.each(["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])("loopback always: %s", (address) => {
-    expect(allows([], address)).toBe(true);
-  });
-
-  test.each(["10.0.0.1", "192.168.1.1", "::2", "::ffff:10.0.0.1", "fe80::1", "128.0.0.1"])(
-    "nobody else unless listed: %s",
-    (address) => {
-      expect(allows([], address)).toBe(false);
-      expect(allows(["10.9.9.9", "2001:db8::/32"], address)).toBe(false);
-      expect(allows([address], address)).toBe(true);
-    },
-  );
-
-  test("a subnet is exactly its addresses", () => {
-    const inside = ["10.1.0.0", "10.1.255.255", "2001:db8::5", "::ffff:10.1.0.1"];
-    const outside = ["10.2.0.0", "10.0.255.255", "2001:db9::"];
-    expect(inside.filter((address) => allows(["10.1.0.0/16", "2001:db8::/32"], address))).toEqual(inside);
-    expect(outside.filter((address) => allows(["10.1.0.0/16", "2001:db8::/32"], address))).toEqual([]);
-  });
-
-  test("a unix socket, which has no address, is guarded by its mode", () => {
-    expect(allows([], undefined)).toBe(true);
-  });
-
-  test.each([
-    "",
-    "localhost",
-    "10.0.0",
-    "10.0.0.0/33",
-    "10.0.0.0/",
-    "10.0.0.0/x",
-    "10.0.0.0/-1",
-    "::/129",
-    "10.0.0.0/8/9",
-  ])("refuses the entry %j, which would allow something else", (entry) => {
-    expect(() => createPeerCheck([entry], () => {})).toThrow(BootError);
-  });
-
-  test("a refused address is told once", () => {
-    const told: string[] = [];
-    const check = createPeerCheck([], (address) => told.push(address));
-    for (const address of ["10.0.0.1", "10.0.0.1", "10.0.0.2"]) check(from(address));
-    expect(told).toEqual(["10.0.0.1", "10.0.0.2"]);
-  });
-
-  test("a real connection from loopback is one of those that may", async () => {
-    const check = createPeerCheck([], () => {});
-    const seen: boolean[] = [];
-    const { address } = await listen(
-      server((socket) => {
-        seen.push(check(socket));
-        socket.destroy();
-      }),
-      { kind: "tcp", host: "127.0.0.1", port: 0 },
-      access,
-    );
-    const socket = connect((address as { port: number }).port, "127.0.0.1");
-    socket.resume();
-    await once(socket, "close");
-    expect(seen).toEqual([true]);
-  });
 });

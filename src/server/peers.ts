@@ -1,0 +1,63 @@
+// Who may connect: over TCP the loopback interface, and others only when they are listed.
+// Rules: a peer whose address cannot be told is refused, unless its socket is a unix socket, which its mode guards.
+
+import { BlockList, isIP } from "node:net";
+import { BootError } from "../errors.ts";
+
+/** How many refused addresses are remembered, so that each is logged once. */
+const maxLoggedPeers = 1000;
+
+/** Who has connected, as a Socket says it: a unix socket has neither. */
+export interface Peer {
+  /** A TCP peer that has reset its connection has none any more, though what it sent can be read. */
+  readonly remoteAddress?: string | undefined;
+  readonly localFamily?: string | undefined;
+}
+
+/**
+ * Tells which peers may connect over TCP: loopback and the listed addresses ("10.0.0.7", "10.0.0.0/24", "::1"). Unix
+ * sockets are guarded by their mode. `onRefused` gets each refused address once.
+ */
+export function createPeerCheck(
+  allow: readonly string[],
+  onRefused: (address: string) => void,
+): (peer: Peer) => boolean {
+  let list = allow.length === 0 ? undefined : allowedList(allow);
+  const logged = new Set<string>();
+  return (peer) => {
+    const address = peer.remoteAddress;
+    if (address === undefined) return peer.localFamily === undefined;
+    list ??= allowedList(allow);
+    if (list.check(address, isIP(address) === 6 ? "ipv6" : "ipv4")) return true;
+    if (!logged.has(address) && logged.size < maxLoggedPeers) {
+      logged.add(address);
+      onRefused(address);
+    }
+    return false;
+  };
+}
+
+function allowedList(allow: readonly string[]): BlockList {
+  const list = addressList(allow, "--allow");
+  list.addSubnet("127.0.0.0", 8, "ipv4");
+  list.addAddress("::1", "ipv6");
+  return list;
+}
+
+/** Addresses and subnets, as `flag` names them. Throws BootError. */
+export function addressList(entries: readonly string[], flag: string): BlockList {
+  const list = new BlockList();
+  for (const entry of entries) addEntry(list, entry, flag);
+  return list;
+}
+
+function addEntry(list: BlockList, entry: string, flag: string): void {
+  const [, address = "", bits] = /^([^/]*)(?:\/([0-9]{1,3}))?$/.exec(entry) ?? [];
+  const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+  const most = family === "ipv6" ? 128 : 32;
+  if (isIP(address) === 0 || Number(bits ?? 0) > most) {
+    throw new BootError(`${flag}: ${JSON.stringify(entry)} is no IP address and no subnet`);
+  }
+  if (bits === undefined) list.addAddress(address, family);
+  else list.addSubnet(address, Number(bits), family);
+}
