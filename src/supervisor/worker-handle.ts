@@ -85,6 +85,8 @@ export class WorkerHandle {
   #hasBooted = false;
   /** Connections that it was given since its last pulse. */
   #given = 0;
+  /** Connections that may not have left yet: node forgets those that wait for their turn when the process ends. */
+  readonly #unsent = new Set<(hasLeft: boolean) => void>();
   #isGone = false;
   #hasLeft = false;
 
@@ -104,6 +106,7 @@ export class WorkerHandle {
     this.#process.on("message", (message: unknown, handle: unknown) => this.#received(message, handle));
     this.#process.on("error", (error) => this.#gone(null, null, messageOf(error)));
     this.#process.on("exit", (code, signal) => this.#gone(code, signal, undefined));
+    this.#process.on("disconnect", () => this.#takeBackUnsent());
     const start: ProcessStart = {
       report: { folder: reportDir, name: reportName },
       withheld: headStart?.withheld ?? [],
@@ -158,10 +161,17 @@ export class WorkerHandle {
   give(held: Held, failed: () => void): void {
     const { handle, bytes } = held;
     this.#given += 1;
-    this.send({ type: "connection", bytes, waitedMs: waitedMs(held) }, handle, (hasLeft) => {
+    const settle = (hasLeft: boolean): void => {
+      if (!this.#unsent.delete(settle)) return;
       if (hasLeft) handle.close();
       else failed();
-    });
+    };
+    this.#unsent.add(settle);
+    this.send({ type: "connection", bytes, waitedMs: waitedMs(held) }, handle, settle);
+  }
+
+  #takeBackUnsent(): void {
+    for (const settle of this.#unsent) settle(false);
   }
 
   /** Whether it came as far as having loaded the application. */
@@ -249,6 +259,7 @@ export class WorkerHandle {
   #gone(code: number | null, signal: NodeJS.Signals | null, failure: string | undefined): void {
     if (this.#isGone) return;
     this.#isGone = true;
+    this.#takeBackUnsent();
     const cause = exitCause({
       code,
       signal,

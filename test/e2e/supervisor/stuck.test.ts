@@ -190,6 +190,24 @@ describe("all workers stopped", () => {
   }, 60_000);
 });
 
+test("connections that were on their way to a worker that ends are given to the next one", async () => {
+  const supervised = await start(["--queue-timeout", "30s"], { hasReuse: false, processes: 1 });
+  const thaw = freeze(supervised.workers());
+  const held = async (count: number): Promise<void> => {
+    await until(`the supervisor to hold ${count}`, async () => (await supervised.status()).queue.waiting >= count);
+  };
+  const ending = supervised.request("/exit?3");
+  await held(1);
+  const waiting = Array.from({ length: 20 }, () => supervised.request("/hello"));
+  await held(21);
+  thaw();
+  expect((await ending).status).toBe(503);
+  // One may have reached the worker before its end.
+  const statuses = (await Promise.all(waiting)).map(({ status }) => status);
+  expect(statuses.filter((status) => status === 200).length, statuses.join()).toBeGreaterThanOrEqual(18);
+  expect((await supervised.status()).restarts["exit"]).toBe(1);
+}, 60_000);
+
 describe("a supervisor that did not run for a while", () => {
   test("a stopped supervisor: requests are served meanwhile, and nobody is killed when it goes on", async () => {
     const supervised = await start(["--deadlock-timeout", "1s"]);
