@@ -55,10 +55,13 @@ export class Admission {
     return true;
   }
 
-  /** Waits for a turn; false when too many do. Those whose turn was given back already count as having it. */
-  wait(waiter: Waiter): boolean {
+  /**
+   * Waits for a turn, as it has since `sinceMs` (`performance.now`), here or elsewhere before; false when too many do. Those whose
+   * turn was given back already count as having it.
+   */
+  wait(waiter: Waiter, sinceMs: number): boolean {
     if (this.#running + this.#queue.size >= this.#max + this.#queueLimit) return false;
-    this.#queue.add(waiter, performance.now());
+    this.#queue.add(waiter, sinceMs);
     return true;
   }
 

@@ -177,10 +177,10 @@ export class SocketConnection implements RequestHost, Waiter, WireOwner {
     const { admission, isOverloaded } = this.#options;
     if (isOverloaded) this.#turn = "refused";
     else if (admission.enter()) this.#turn = "taken";
-    else if (admission.wait(this) || this.#canLeave) {
-      this.#turn = "awaited";
+    else {
       this.awaitedSinceMs ??= performance.now();
-    } else this.#turn = "refused";
+      this.#turn = admission.wait(this, this.awaitedSinceMs) || this.#canLeave ? "awaited" : "refused";
+    }
   }
 
   #hold(bytes: Buffer): void {
@@ -362,7 +362,8 @@ export class SocketConnection implements RequestHost, Waiter, WireOwner {
     this.#isClosing = true;
     const { handle, unread } = this.#wire.release();
     const bytes = Buffer.concat([held, ...unread]);
-    handOver({ handle, bytes: bytes.length === 0 ? undefined : bytes });
+    const waitedMs = this.awaitedSinceMs === undefined ? 0 : performance.now() - this.awaitedSinceMs;
+    handOver({ handle, bytes: bytes.length === 0 ? undefined : bytes, waitedMs });
   }
 
   #close(hasWholeInput = false): void {

@@ -1,6 +1,6 @@
 // Things that all have the same time to live, and one timer for all of them.
-// Rules: first in, first due, since the time is the same; leaving early costs no timer; the timer is made when there is
-// something to wait for, and never keeps the process alive.
+// Rules: first in, first due, since the time is the same, unless one began before those that were there already; leaving early
+// costs no timer; the timer is made when there is something to wait for, and never keeps the process alive.
 
 /** The longest delay that a Node timer keeps, ms; a longer one would fire at once. */
 const maxDelayMs = 2 ** 31 - 1;
@@ -11,6 +11,11 @@ export class Deadlines<T extends object> {
   /** When each began, on the clock of `performance.now`. A Map keeps the order in which they came. */
   readonly #begun = new Map<T, number>();
   #timer: NodeJS.Timeout | undefined;
+  /** When the one began for which the timer rings. */
+  #ringsForMs = 0;
+  /** When the last one began; that none of them began before the one in front of it. */
+  #lastMs = -Infinity;
+  #isInOrder = true;
 
   /** `onDue` gets an item that is still there after `timeoutMs`, and no longer is when it is called. */
   constructor(timeoutMs: number, onDue: (item: T, elapsedMs: number) => void) {
@@ -26,16 +31,18 @@ export class Deadlines<T extends object> {
     return this.#begun.has(item);
   }
 
-  /** The one that has waited longest. */
+  /** The one that came first. */
   get first(): T | undefined {
     for (const item of this.#begun.keys()) return item;
     return undefined;
   }
 
-  /** Its time began at `sinceMs`, which never goes back from one call to the next. */
+  /** Its time began at `sinceMs`. */
   add(item: T, sinceMs: number): void {
+    this.#isInOrder = this.#begun.size === 0 || (this.#isInOrder && sinceMs >= this.#lastMs);
+    this.#lastMs = sinceMs;
     this.#begun.set(item, sinceMs);
-    if (this.#timer === undefined) this.#wait(sinceMs);
+    if (this.#timer === undefined || sinceMs < this.#ringsForMs) this.#wait(sinceMs);
   }
 
   /** False when it was not there. */
@@ -44,6 +51,8 @@ export class Deadlines<T extends object> {
   }
 
   #wait(sinceMs: number): void {
+    clearTimeout(this.#timer);
+    this.#ringsForMs = sinceMs;
     const delay = Math.max(1, Math.ceil(sinceMs + this.#timeoutMs - performance.now()));
     this.#timer = setTimeout(() => this.#ring(), Math.min(delay, maxDelayMs)).unref();
   }
@@ -53,11 +62,12 @@ export class Deadlines<T extends object> {
     const now = performance.now();
     for (const [item, sinceMs] of this.#begun) {
       if (sinceMs + this.#timeoutMs > now) {
-        if (this.#timer === undefined) this.#wait(sinceMs);
-        return;
+        if (this.#timer === undefined || sinceMs < this.#ringsForMs) this.#wait(sinceMs);
+        if (this.#isInOrder) return;
+      } else {
+        this.#begun.delete(item);
+        this.#onDue(item, now - sinceMs);
       }
-      this.#begun.delete(item);
-      this.#onDue(item, now - sinceMs);
     }
   }
 }

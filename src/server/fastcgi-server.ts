@@ -48,6 +48,8 @@ export interface ReleasedConnection {
   readonly handle: SocketHandle;
   /** Received and not parsed. */
   readonly bytes: Buffer | undefined;
+  /** What its next request has waited, ms; 0 where none is known. */
+  readonly waitedMs: number;
 }
 
 export type HandOver = (released: ReleasedConnection) => void;
@@ -168,7 +170,7 @@ export class FastCgiServer {
   adopt(handle: SocketHandle, bytes: Buffer | undefined, waitedMs = 0): void {
     const handOver = this.#draining?.handOver;
     if (handOver === undefined) this.#accept(adoptHandle(handle), bytes, waitedMs);
-    else handOver({ handle, bytes });
+    else handOver({ handle, bytes, waitedMs });
   }
 
   /** Stops accepting, closes idle connections, and lets running requests end: a drain that hands nothing over. */

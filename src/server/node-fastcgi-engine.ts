@@ -152,8 +152,9 @@ export class NodeFastCgiEngine {
       this.#traffic.shed += 1;
       run(this.#refusing, false);
     };
-    if (this.#admission.enter()) run(this.#options.service, true);
-    else if (!this.#admission.wait({ admitted: () => run(this.#options.service, true), refused: refuse })) refuse();
+    const waiter = { admitted: () => run(this.#options.service, true), refused: refuse };
+    if (this.#admission.enter()) waiter.admitted();
+    else if (!this.#admission.wait(waiter, askedMs)) refuse();
   }
 
   #run(request: Request, response: Response, { service, isAuthorizer, hasTurn, askedMs }: Turn): void {

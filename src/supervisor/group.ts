@@ -300,7 +300,7 @@ export class ProcessGroup {
         if (worker.generation === this.#reloads.wanted) this.#bootFailed(worker, message.message, message.files);
         break;
       case "connection":
-        if (handle !== undefined) this.#intake.givenBack({ handle, bytes: message.bytes });
+        if (handle !== undefined) this.#intake.givenBack(handle, message.bytes, message.waitedMs);
         return;
       case "lent":
         if (handle !== undefined) this.#lent(handle);

@@ -4,6 +4,7 @@
 
 import type { Socket } from "node:net";
 import type { Log } from "../spec.ts";
+import type { SocketHandle } from "../server/socket-handle.ts";
 import { releaseHandle } from "../server/socket-handle.ts";
 import type { Listener } from "./listener.ts";
 import type { Relief as ReliefMode } from "./plan.ts";
@@ -58,11 +59,12 @@ export class Intake {
     this.#place({ handle: releaseHandle(socket), bytes: undefined, waitingSinceMs: sinceMs }, sinceMs);
   };
 
-  /** A connection that a worker gave back. */
-  givenBack(held: Held): void {
-    const now = performance.now();
+  /** A connection that a worker gave back, whose next request has waited for `waitedMs`. */
+  givenBack(handle: SocketHandle, bytes: Uint8Array | undefined, waitedMs: number): void {
     this.#handedOver += 1;
-    this.#place(held.bytes === undefined ? held : { ...held, waitingSinceMs: now }, now);
+    const sinceMs = performance.now() - waitedMs;
+    const isWaiting = waitedMs > 0 || bytes !== undefined;
+    this.#place({ handle, bytes, waitingSinceMs: isWaiting ? sinceMs : undefined }, sinceMs);
   }
 
   /** Follows the plan. `silentSinceMs` is when a worker was last known to accept. */

@@ -115,7 +115,7 @@ export type FromWorker =
   | Pulse
   | FiguresReport
   /** With a socket: an idle connection that this worker will not serve. */
-  | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined }
+  | { readonly type: "connection"; readonly bytes?: Uint8Array | undefined; readonly waitedMs: number }
   /** With the listening socket. */
   | { readonly type: "lent" }
   /** An error that nobody caught: the state of this process is in doubt. */
@@ -176,7 +176,7 @@ export function readFromWorker(value: unknown): FromWorker | undefined {
     case "figures":
       return readReport(fields);
     case "connection":
-      return { type: "connection", bytes: readBytes(fields["bytes"]) };
+      return { type: "connection", bytes: readBytes(fields["bytes"]), waitedMs: count(fields["waitedMs"]) };
     case "failing":
       return { type: "failing", message: text(fields["message"]) };
     case "changed":

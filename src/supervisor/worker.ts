@@ -231,8 +231,8 @@ export class Worker {
     return (await this.#background.idle(restMs)) && wereRequestsWhole;
   }
 
-  readonly #giveBack = ({ handle, bytes }: ReleasedConnection): void => {
-    this.#channel.send({ type: "connection", bytes }, handle, () => handle.close());
+  readonly #giveBack = ({ handle, bytes, waitedMs }: ReleasedConnection): void => {
+    this.#channel.send({ type: "connection", bytes, waitedMs }, handle, () => handle.close());
   };
 
   #startPulse(): void {

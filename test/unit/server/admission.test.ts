@@ -24,7 +24,7 @@ function waiters(admission: Admission, ...names: string[]): { readonly told: str
       admitted: () => told.push(`${name} admitted`),
       refused: () => told.push(`${name} refused`),
     };
-    if (!admission.wait(waiter)) told.push(`${name} has no place`);
+    if (!admission.wait(waiter, performance.now())) told.push(`${name} has no place`);
     return waiter;
   });
   return { told, all };
@@ -95,16 +95,19 @@ describe("those who wait", () => {
     let depth = 0;
     let count = 0;
     for (let index = 0; index < 20_000; index += 1) {
-      admission.wait({
-        admitted() {
-          depth += 1;
-          deepest = Math.max(deepest, depth);
-          count += 1;
-          admission.leave();
-          depth -= 1;
+      admission.wait(
+        {
+          admitted() {
+            depth += 1;
+            deepest = Math.max(deepest, depth);
+            count += 1;
+            admission.leave();
+            depth -= 1;
+          },
+          refused: () => expect.unreachable(),
         },
-        refused: () => expect.unreachable(),
-      });
+        performance.now(),
+      );
     }
     admission.leave();
     await turn();

@@ -50,7 +50,26 @@ test("one that leaves is never due, and those behind it are, at their time", () 
   expect(due).toEqual(["b 100"]);
 });
 
-test("the first is the one that has waited longest", () => {
+test("one that began before those that were there is due before them", () => {
+  const { deadlines, due } = start(100);
+  vi.advanceTimersByTime(1000);
+  const now = performance.now();
+  for (const [name, agoMs] of [
+    ["a", 0],
+    ["b", 60],
+    ["c", 30],
+    ["d", 99],
+  ] as const)
+    deadlines.add(item(name), now - agoMs);
+  vi.advanceTimersByTime(1);
+  expect(due).toEqual(["d 100"]);
+  deadlines.add(item("e"), performance.now());
+  vi.advanceTimersByTime(1000);
+  expect(due).toEqual(["d 100", "b 100", "c 100", "a 100", "e 100"]);
+  expect([deadlines.size, vi.getTimerCount()]).toEqual([0, 0]);
+});
+
+test("the first is the one that came first", () => {
   const { deadlines } = start(100);
   const [first, second] = [item("a"), item("b")];
   expect(deadlines.first).toBeUndefined();

@@ -6,7 +6,7 @@ import type { Application } from "../../../src/spec.ts";
 import { collectLog } from "./collected-log.ts";
 import { Held } from "./held.ts";
 import { paramsOf, plainOptions, Served } from "./served.ts";
-import { until } from "../../harness/until.ts";
+import { until, within } from "../../harness/until.ts";
 
 const started: Served[] = [];
 
@@ -71,6 +71,35 @@ test("is what it waited before this process got its connection", async () => {
   }
   const { count, p50, max } = meter.figures().queueMs;
   expect([count, p50, Math.floor(max / 1000)]).toEqual([2, 0, 5]);
+});
+
+test("ends with the time that it waited elsewhere before, and goes on with it", async () => {
+  const held = new Held();
+  const served = await serve(held.application, new RequestMeter(), { maxConcurrency: 1, queueTimeoutMs: 60_000 });
+  const [first, second, third] = [served.open(), served.open(), served.open()];
+  first.request({ params: paramsOf("/a"), keepConn: true });
+  await until("the first to run", () => held.count === 1);
+  const old = await serve(hello, new RequestMeter());
+  const [late, early] = [old.open(), old.open()];
+  await until("the connections", () => old.server.connectionCount === 2);
+  const released: ReleasedConnection[] = [];
+  await old.server.drain({ deadlineMs: 10_000, handOver: (connection) => released.push(connection) });
+  for (const peer of [late, early, second, third]) peer.request({ params: paramsOf("/b"), keepConn: true });
+  await until("those of this process to wait", () => served.server.stats.waiting === 2);
+  const [one, other] = released as [ReleasedConnection, ReleasedConnection];
+  served.server.adopt(one.handle, one.bytes, 59_990);
+  served.server.adopt(other.handle, other.bytes, 30_000);
+  const replies = [late.reply(), early.reply()];
+  expect((await within("the one whose time is over", Promise.race(replies))).head).toMatch(/^Status: 503 /u);
+  await until("three to wait", () => served.server.stats.waiting === 3);
+  const given: ReleasedConnection[] = [];
+  const drained = served.server.drain({ deadlineMs: 10_000, handOver: (connection) => given.push(connection) });
+  await until("those that wait to be given away", () => given.length >= 3);
+  expect(given.some(({ waitedMs }) => waitedMs >= 30_000 && waitedMs < 40_000)).toBe(true);
+  held.answer("one");
+  await first.reply();
+  await drained;
+  for (const { handle } of given) handle.close();
 });
 
 test("of a request that was refused is counted with its 503", async () => {

@@ -6,13 +6,14 @@ import { Intake } from "../../../src/supervisor/intake.ts";
 import type { Listener } from "../../../src/supervisor/listener.ts";
 import type { WorkerState } from "../../../src/supervisor/plan.ts";
 import type { Held } from "../../../src/supervisor/relief.ts";
-import { Relief } from "../../../src/supervisor/relief.ts";
+import { Relief, waitedMs } from "../../../src/supervisor/relief.ts";
 import type { WorkerHandle } from "../../../src/supervisor/worker-handle.ts";
 
 const log = createLog({ level: "silent" });
 
 class FakeWorker {
   readonly given: SocketHandle[] = [];
+  readonly waited: number[] = [];
   state: WorkerState;
   silentSinceMs: number;
   load: number;
@@ -24,16 +25,20 @@ class FakeWorker {
     this.silentSinceMs = isSilent ? -Infinity : Infinity;
   }
 
-  give({ handle }: Held, failed: () => void): void {
-    if (this.isReachable) this.given.push(handle);
-    else failed();
+  give(held: Held, failed: () => void): void {
+    if (!this.isReachable) {
+      failed();
+      return;
+    }
+    this.given.push(held.handle);
+    this.waited.push(Math.round(waitedMs(held) / 1000));
   }
 }
 
 const listener = { isAccepting: true } as unknown as Listener;
 
-function held(): Held {
-  return { handle: { close: () => {} }, bytes: undefined };
+function connection(): SocketHandle {
+  return { close: () => {} };
 }
 
 function intakeOf(...workers: FakeWorker[]): Intake {
@@ -58,25 +63,25 @@ function intakeOf(...workers: FakeWorker[]): Intake {
 test("the serving worker with the fewest connections gets it", () => {
   const [full, free] = [new FakeWorker("serving", { load: 3 }), new FakeWorker("serving", { load: 1 })];
   const intake = intakeOf(full, free);
-  const connection = held();
-  intake.givenBack(connection);
+  const handle = connection();
+  intake.givenBack(handle, undefined, 0);
   expect(full.given).toEqual([]);
-  expect(free.given).toEqual([connection.handle]);
+  expect(free.given).toEqual([handle]);
   expect(intake).toMatchObject({ waiting: 0, handedOver: 1 });
 });
 
 test("one that is being replaced gets it only where no other serves", () => {
   const [retiring, serving] = [new FakeWorker("retiring"), new FakeWorker("serving", { load: 9 })];
-  intakeOf(retiring, serving).givenBack(held());
+  intakeOf(retiring, serving).givenBack(connection(), undefined, 0);
   expect([retiring.given.length, serving.given.length]).toEqual([0, 1]);
-  intakeOf(retiring, new FakeWorker("booting"), new FakeWorker("draining")).givenBack(held());
+  intakeOf(retiring, new FakeWorker("booting"), new FakeWorker("draining")).givenBack(connection(), undefined, 0);
   expect(retiring.given).toHaveLength(1);
 });
 
 test("what came while every worker was silent goes to the first that is heard of again", () => {
   const worker = new FakeWorker("serving", { isSilent: true });
   const intake = intakeOf(worker);
-  intake.givenBack(held());
+  intake.givenBack(connection(), undefined, 0);
   intake.set("off", listener, 0);
   expect([worker.given.length, intake.waiting]).toEqual([0, 1]);
   worker.silentSinceMs = Infinity;
@@ -88,7 +93,7 @@ test("a worker whose process has just ended gets none: they wait for one that ca
   const workers = [new FakeWorker("serving"), new FakeWorker("serving"), new FakeWorker("serving")] as const;
   for (const worker of workers) worker.isReachable = false;
   const intake = intakeOf(...workers);
-  intake.givenBack(held());
+  intake.givenBack(connection(), undefined, 0);
   expect(intake.waiting).toBe(1);
   workers[1].isReachable = true;
   intake.set("off", listener, 0);
@@ -100,10 +105,22 @@ test("while none serves connections wait, and are released when one does", () =>
   const worker = new FakeWorker("booting");
   const intake = intakeOf(worker);
   intake.set("hold", listener, 0);
-  intake.givenBack(held());
-  intake.givenBack(held());
+  intake.givenBack(connection(), undefined, 0);
+  intake.givenBack(connection(), undefined, 0);
   expect(intake.waiting).toBe(2);
   worker.state = "serving";
   intake.set("off", listener, 0);
   expect([worker.given.length, intake.waiting]).toEqual([2, 0]);
+});
+
+test("what a request has waited is told to whoever gets it, and nothing where there is no request", () => {
+  const worker = new FakeWorker("serving");
+  const intake = intakeOf(worker);
+  intake.givenBack(connection(), Buffer.from("a request"), 5000);
+  intake.givenBack(connection(), Buffer.from("a request"), 0);
+  intake.givenBack(connection(), undefined, 0);
+  intake.set("hold", listener, 0);
+  intake.givenBack(connection(), undefined, 7000);
+  intake.set("off", listener, 0);
+  expect(worker.waited).toEqual([5, 0, 0, 7]);
 });

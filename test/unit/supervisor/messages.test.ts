@@ -22,8 +22,8 @@ test.each<FromWorker>([
   { type: "lent" },
   { type: "boot-failed", message: "no such file", files: ["/a.ts", "/b.ts"] },
   pulse,
-  { type: "connection", bytes: Uint8Array.of(1, 2) },
-  { type: "connection", bytes: undefined },
+  { type: "connection", bytes: Uint8Array.of(1, 2), waitedMs: 12.5 },
+  { type: "connection", bytes: undefined, waitedMs: 0 },
   { type: "failing", message: "boom" },
   { type: "changed", file: "/a.ts", fingerprint: "1:2" },
   { type: "drained", isWhole: true },
@@ -63,8 +63,16 @@ test.each<[string, unknown, FromWorker]>([
   ["a file that is no text", { type: "boot-failed", files: [1] }, { type: "boot-failed", message: "", files: [""] }],
   ["a message that is no text", { type: "failing", message: { a: 1 } }, { type: "failing", message: "" }],
   ["no file", { type: "changed" }, { type: "changed", file: "", fingerprint: "" }],
-  ["bytes that are no bytes", { type: "connection", bytes: "abc" }, { type: "connection", bytes: undefined }],
-  ["bytes as a list", { type: "connection", bytes: [1, 2] }, { type: "connection", bytes: undefined }],
+  [
+    "bytes that are no bytes",
+    { type: "connection", bytes: "abc" },
+    { type: "connection", bytes: undefined, waitedMs: 0 },
+  ],
+  [
+    "bytes as a list",
+    { type: "connection", bytes: [1, 2], waitedMs: -1 },
+    { type: "connection", bytes: undefined, waitedMs: 0 },
+  ],
   ["a yes that is none", { type: "drained", isWhole: "true" }, { type: "drained", isWhole: false }],
 ])("makes the best of %s", (_, value, message) => {
   expect(readFromWorker(value)).toStrictEqual(message);
