@@ -102,7 +102,7 @@ function feedInput(request: IncomingMessage, input: RequestInput): void {
     // Nothing will come any more: a body parser has had it.
     if (request.readableDidRead && !input.isComplete) {
       input.fail(new ContractError("the request body was read before this handler: mount it before the body parser"));
-    }
+    } else input.end();
     return;
   }
   request.on("data", (bytes: Buffer) => input.push(bytes));
@@ -157,5 +157,6 @@ export function toNodeHandler(application: Application, options: NodeHandlerOpti
     const gone = (): void => exchange.abort(new ClientGoneError());
     request.on("error", gone);
     response.on("close", gone);
+    if (response.destroyed) gone(); // while the middleware before this handler ran
   };
 }

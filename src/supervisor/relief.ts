@@ -43,8 +43,9 @@ const refusalIdleMs = 60_000;
 const closeMs = 1000;
 const maxRefused = 4096;
 
-function refusingServer(options: ReliefOptions): FastCgiServer {
+function refusingServer(options: ReliefOptions, shed: () => void): FastCgiServer {
   const route = (): never => {
+    shed();
     throw new OverloadedError("no worker takes requests");
   };
   return new FastCgiServer({
@@ -73,6 +74,9 @@ function refusingServer(options: ReliefOptions): FastCgiServer {
 export class Relief {
   readonly #options: ReliefOptions;
   readonly #queue: Deadlines<Held>;
+  readonly #countShed = (): void => {
+    this.#shed += 1;
+  };
   #refusing: FastCgiServer;
   #isRefusing = false;
   #shed = 0;
@@ -80,14 +84,14 @@ export class Relief {
   constructor(options: ReliefOptions) {
     this.#options = options;
     this.#queue = new Deadlines(options.queueTimeoutMs, (held) => this.#answer(held));
-    this.#refusing = refusingServer(options);
+    this.#refusing = refusingServer(options, this.#countShed);
   }
 
   get waiting(): number {
     return this.#queue.size;
   }
 
-  /** How many were answered 503. */
+  /** How many requests were answered 503. */
   get shed(): number {
     return this.#shed;
   }
@@ -110,7 +114,7 @@ export class Relief {
     for (const held of this.#takeQueue()) give(held);
     if (this.#refusing.stats.connections === 0) return;
     const refusing = this.#refusing;
-    this.#refusing = refusingServer(this.#options);
+    this.#refusing = refusingServer(this.#options, this.#countShed);
     void refusing.drain({ deadlineMs: refusalIdleMs, handOver: give }); // it never rejects
   }
 
@@ -130,7 +134,6 @@ export class Relief {
 
   #answer(held: Held): void {
     const { handle, bytes } = held;
-    this.#shed += 1;
     this.#refusing.adopt(handle, bytes === undefined ? undefined : Buffer.from(bytes), waitedMs(held));
   }
 }

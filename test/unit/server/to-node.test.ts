@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { IncomingMessage, RequestListener, Server } from "node:http";
 import { createServer, request as httpRequestOf } from "node:http";
 import { createRequire } from "node:module";
@@ -5,9 +6,10 @@ import type { AddressInfo } from "node:net";
 import connect from "connect";
 import express from "express";
 import { afterEach, describe, expect, test } from "vitest";
+import { ClientGoneError } from "../../../src/errors.ts";
 import type { Application } from "../../../src/spec.ts";
 import { toNodeHandler } from "../../../src/server/to-node.ts";
-import { until } from "../../harness/until.ts";
+import { until, within } from "../../harness/until.ts";
 import type { CollectedLog } from "./collected-log.ts";
 import { collectLog } from "./collected-log.ts";
 
@@ -203,6 +205,44 @@ describe.each(frameworks)("mounted in %s", (_, create) => {
     const reply = await fetch(await serve(app), { method: "POST", body: "{}", headers });
     expect(await reply.text()).toContain("mount it before the body parser");
   });
+
+  test("an empty body that was read already is an empty body, not a wait", async () => {
+    const app = create();
+    app.use((request, _, next) => {
+      request.resume().once("end", () => setImmediate(next));
+    });
+    app.use(toNodeHandler(echo));
+    const url = new URL(await serve(app));
+    const asked = httpRequestOf(url, { method: "POST", headers: { "Transfer-Encoding": "chunked" } });
+    asked.end();
+    const [reply] = (await within("a response", once(asked, "response"))) as [IncomingMessage];
+    reply.resume();
+    expect(reply.statusCode).toBe(201);
+  });
+});
+
+test("a client that has left before the handler runs is told to the application", async () => {
+  let hasLeft = false;
+  let reason: unknown;
+  const handler = toNodeHandler(async (environ) => {
+    const signal = environ["tsgi.signal"];
+    if (!signal.aborted) await once(signal, "abort");
+    reason = signal.reason;
+    return "";
+  });
+  const url = await serve((request, response) => {
+    response.once("close", () => {
+      hasLeft = true;
+      setImmediate(() => handler(request, response));
+    });
+  });
+  const asked = httpRequestOf(url);
+  asked.on("error", () => {});
+  asked.flushHeaders();
+  await once(server!, "request");
+  asked.destroy();
+  await until("the client to be gone", () => hasLeft);
+  expect(await until("the application to know", () => reason)).toBeInstanceOf(ClientGoneError);
 });
 
 test("mounted in Connect: the mount is what was cut off", async () => {
