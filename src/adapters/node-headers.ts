@@ -76,7 +76,20 @@ export interface WireHead {
   readonly hasLength: boolean;
 }
 
-/** Reads the head that node:http wrote for the wire ("HTTP/1.1 200 OK" and header lines), without connection headers. */
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+/** The value of a header line that ends at `end`; what stands around it is optional (RFC 9112 section 5). */
+function valueBetween(text: string, colon: number, end: number): string {
+  let start = colon + 1;
+  let last = end;
+  while (start < last && isBlank(text.charCodeAt(start))) start += 1;
+  while (last > start && isBlank(text.charCodeAt(last - 1))) last -= 1;
+  return text.slice(start, last);
+}
+
+/** Reads the head that node:http, or an application itself, wrote for the wire, without connection headers. */
 export function parseWireHead(text: string): WireHead {
   const headers: Array<readonly [string, string]> = [];
   let hasLength = false;
@@ -88,7 +101,7 @@ export function parseWireHead(text: string): WireHead {
     const kind = headerKind(name);
     if (colon !== -1 && colon < end && !staysHere(kind)) {
       if (kind === "length") hasLength = true;
-      headers.push([name, text.slice(colon + 2, end)]);
+      headers.push([name, valueBetween(text, colon, end)]);
     }
     start = end + 2;
   }

@@ -128,11 +128,15 @@ export class Response {
     return this.#sendData(head, chunk, false);
   }
 
-  /** Declares the length of a body that is there at once, unless the application has declared one. */
+  /**
+   * Declares the length of a body that is there at once, unless the application has declared one. An empty one for HEAD tells
+   * nothing of the body that GET would have (RFC 9110 section 8.6).
+   */
   declareLength(bytes: number): void {
     const head = this.#startedHead();
-    const { addsContentLength } = this.#options;
+    const { addsContentLength, method } = this.#options;
     if (this.#declared !== undefined || this.#isHeadSent || !addsContentLength || isBodyless(head)) return;
+    if (bytes === 0 && method === "HEAD") return;
     this.#declared = bytes;
     this.#head = { status: head.status, headers: [...head.headers, ["Content-Length", String(bytes)]] };
   }

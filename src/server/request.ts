@@ -148,6 +148,7 @@ export class FcgiRequest extends AsyncResource implements ResponseSink, InputFlo
   abort(reason: Error): void {
     this.#start = undefined;
     this.#dispatched?.exchange.abort(reason);
+    this.#spool?.dispose(); // the application may go on for long
   }
 
   /** Ends the request from our side: a page where the head was not sent, a broken connection where it was. */

@@ -114,6 +114,7 @@ function responseOf(head: ResponseHead, body: Uint8Array<ArrayBuffer> | Readable
   const { code, reason } = head.status;
   const headers = new Headers();
   for (const [name, value] of head.headers) headers.append(name, value);
+  if (code === 205) headers.delete("Content-Length"); // what was meant to follow cannot
   return new Response(nullBodyStatuses.has(code) ? null : body, { status: code, statusText: reason, headers });
 }
 

@@ -40,10 +40,18 @@ export function lookUp(user: string): Account | undefined {
   return { user, group: ask("-gn", user) ?? String(gid), uid, gid, groups, isOther: true };
 }
 
+function groupLines(): readonly string[] {
+  try {
+    return readFileSync("/etc/group", "latin1").split("\n");
+  } catch {
+    return []; // `getent` may know more
+  }
+}
+
 /** The number of a group, by name or number; undefined when there is none. */
 export function groupIdOf(group: string): number | undefined {
   if (/^[0-9]+$/.test(group)) return Number(group);
-  for (const line of readFileSync("/etc/group", "latin1").split("\n")) {
+  for (const line of groupLines()) {
     const [name, , gid] = line.split(":");
     if (name === group && gid !== undefined) return Number(gid);
   }

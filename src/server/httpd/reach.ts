@@ -29,7 +29,11 @@ export function foldersTo(path: string): string[] {
 /** Whether more than the mode decides (POSIX access control list). */
 export function hasAccessList(path: string): boolean {
   try {
-    const listing = execFileSync("ls", ["-ld", path], { encoding: "latin1", stdio: ["ignore", "pipe", "ignore"] });
+    const listing = execFileSync("ls", ["-ld", path], {
+      encoding: "latin1",
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: 10_000,
+    });
     return /^\S{10}\+/.test(listing);
   } catch {
     return false; // no `ls`: the mode is all there is

@@ -68,9 +68,15 @@ export class WarmDaemon {
     this.#timer = setInterval(() => this.#look(), periodMs);
   }
 
-  /** Takes no more connections, and ends after its requests, or when the deadline has passed. */
+  /**
+   * Takes no more connections, and ends after its requests, or when the deadline has passed. May be called again, with an earlier
+   * deadline.
+   */
   retire(reason: string, deadlineMs: number = drainDeadlineMs): void {
-    if (this.#isRetired) return;
+    if (this.#isRetired) {
+      void this.#drain(deadlineMs);
+      return;
+    }
     this.#isRetired = true;
     clearInterval(this.#timer);
     this.#options.retired(reason);

@@ -14,6 +14,7 @@ import {
   statSync,
   unlinkSync,
   writeFileSync,
+  rmSync,
 } from "node:fs";
 import type { Socket } from "node:net";
 import { connect, createServer } from "node:net";
@@ -131,6 +132,7 @@ function startDaemon(command: DaemonCommand, number: number): boolean {
   const name = `${command.key}.${number}`;
   const server = createServer();
   server.on("error", () => {});
+  rmSync(temporary, { force: true }); // of a process that had our number before
   const umask = process.umask(0o177);
   try {
     server.listen({ path: temporary, backlog: 4096 });

@@ -70,6 +70,18 @@ describe("the head of a response", () => {
     });
   });
 
+  test("takes values as they are, whatever blanks stand around them", () => {
+    const { headers } = parseWireHead(
+      "HTTP/1.1 200 OK\r\nContent-Length:2\r\nX-B:\t b\tc \t\r\nX-C:\r\nX-D:   \r\n\r\n",
+    );
+    expect(headers).toEqual([
+      ["Content-Length", "2"],
+      ["X-B", "b\tc"],
+      ["X-C", ""],
+      ["X-D", ""],
+    ]);
+  });
+
   test("tells whether it has a length", () => {
     expect(parseWireHead("HTTP/1.1 200 OK\r\ncontent-LENGTH: 3\r\n\r\n").hasLength).toBe(true);
   });

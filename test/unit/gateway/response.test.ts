@@ -187,6 +187,17 @@ describe("no body goes out", () => {
     };
     expect([headOf("HEAD", "200"), headOf("GET", "304"), headOf("GET", "204")]).toEqual(["3", undefined, undefined]);
   });
+
+  test("an empty body for HEAD tells no length, for GET it does", () => {
+    const headOf = (method: string): string | undefined => {
+      const { response, sink } = responseOf({ method });
+      response.start("200", []);
+      response.declareLength(0);
+      response.finishWith("");
+      return sink.header("content-length");
+    };
+    expect([headOf("HEAD"), headOf("GET")]).toEqual([undefined, "0"]);
+  });
 });
 
 describe("Content-Length", () => {

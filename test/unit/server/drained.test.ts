@@ -29,6 +29,16 @@ test("rejects when the stream closes before, or has closed", async () => {
   await expect(whenDrained(stream)).rejects.toThrow(ClientGoneError);
 });
 
+test("waits with one listener for any number that wait", async () => {
+  const { stream, take } = held();
+  stream.write("xx");
+  const before = stream.listenerCount("drain");
+  const all = Array.from({ length: 50 }, () => whenDrained(stream));
+  expect(stream.listenerCount("drain")).toBe(before + 1);
+  take();
+  await within("the drain", Promise.all(all));
+});
+
 test("leaves no listener behind, however often it is asked", async () => {
   const { stream, take } = held();
   const listeners = (): number => stream.listenerCount("drain") + stream.listenerCount("close");

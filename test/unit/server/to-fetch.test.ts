@@ -63,6 +63,14 @@ test.each([204, 205, 304])("%i has no body", async (code) => {
   expect([reply.status, reply.body]).toEqual([code, null]);
 });
 
+test("205 announces nothing that does not follow", async () => {
+  const reply = await toFetchHandler((_, startResponse) => {
+    startResponse("205 Reset Content", []);
+    return "dropped";
+  })(new Request("http://x/"));
+  expect([reply.status, reply.body, reply.headers.get("Content-Length")]).toEqual([205, null, null]);
+});
+
 test("a failure is a page without details, and logged", async () => {
   const log = collectLog();
   const handler = toFetchHandler(
