@@ -1,4 +1,5 @@
-// The public surface of the package, and the only file that re-exports.
+/// <reference types="node" preserve="true" />
+// The public surface of the package, and the only file that re-exports. Its types are built on those of Node.
 
 export type {
   AllowAccess,

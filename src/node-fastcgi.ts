@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 // `tsgi/node-fastcgi`: the interface of node-fastcgi 2.0 on this project's FastCGI engine. Code written for that package
 // runs by changing the import.
 

@@ -24,13 +24,13 @@ const names = [
 async function run(app: string, command: Command): Promise<number> {
   const config = await readSettings(command, names);
   const target = siteTarget(app, undefined);
-  const stop = new StopRequest();
   const log = createLog({ level: config.logLevel, isPretty: true, base: servingBase() });
   const scope = new RequestScope({ isExclusive: false, isFollowing: true });
   captureConsole(log, scope);
   handleUncaught(log, scope);
   const { startDevServer } = await import("../server/http.ts");
   const server = await startDevServer({ ...config, target: serverTarget(target), log, scope });
+  const stop = new StopRequest(); // until now a signal ends the process at once, whatever the application does at its load
   process.stdout.write(`tsgi: serving ${describeTarget(target)} at ${server.url} (dev)\n`);
   await stop.asked;
   await Promise.race([server.close(), stop.askedAgain]);
@@ -42,7 +42,7 @@ export function configure(command: Command): void {
   addSettings(command, names)
     .addHelpText(
       "after",
-      "\nExample:\n  $ tsgi dev app.ts --port 8080\nThe next request after a file was saved runs the new code.",
+      "\nExample:\n  $ tsgi dev app.ts --port 8080\nThe next request after a file was saved runs the new code; the terminal says what is wrong with it, and the earlier code goes on.",
     )
     .action(async (app: string) => {
       process.exitCode = await run(app, command);

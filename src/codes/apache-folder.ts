@@ -97,7 +97,10 @@ export const apacheFolderPages: readonly CodePage[] = [
     title: "unknown directive in .htaccess",
     meaning: "Apache answers 500 for the whole folder.",
     causes: ["a typing mistake", "a module that is not loaded on this host"],
-    remedies: ["mend the name, or put it into <IfModule mod_NAME.c>"],
+    remedies: [
+      "mend the name, or load the module",
+      "put it into <IfModule mod_NAME.c>, unless it is of mod_rewrite: Apache would send the files that its lines hide",
+    ],
   },
   {
     codes: ["TSGI3581"],
@@ -144,8 +147,10 @@ export const apacheFolderPages: readonly CodePage[] = [
     codes: ["AH01144"],
     title: "no module for the address of the backend",
     meaning: "The visitor sees a 500.",
-    causes: ["mod_proxy_fcgi is not loaded"],
-    remedies: ["a2enmod proxy_fcgi, and restart Apache"],
+    causes: [
+      "the module for the scheme that the line names is not loaded: mod_proxy_fcgi for fcgi, mod_proxy_http for http, which the status page needs",
+    ],
+    remedies: ["a2enmod proxy_fcgi, or proxy_http, and restart Apache"],
   },
   {
     codes: ["AH00898", "AH01102", "AH01097"],

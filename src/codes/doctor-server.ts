@@ -16,7 +16,10 @@ export const doctorServerPages: readonly CodePage[] = [
     title: "a directive in .htaccess has a name that Apache does not know",
     meaning: "Apache answers 500 for the whole folder, and logs Invalid command.",
     causes: ["a typing mistake", "a module that is not loaded"],
-    remedies: ["mend the name", "put it into <IfModule mod_NAME.c>"],
+    remedies: [
+      "mend the name, or load the module",
+      "put it into <IfModule mod_NAME.c>, unless it is of mod_rewrite: Apache would send the files that its lines hide",
+    ],
   },
   {
     codes: ["TSGI3532"],

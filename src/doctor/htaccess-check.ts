@@ -71,7 +71,8 @@ function spellingFindings(
   directives: readonly ReadDirective[],
   modules: ReadonlyMap<string, string> | undefined,
 ): Finding[] {
-  return unconditional(directives).flatMap((one): Finding[] => {
+  const lacking = new Map<string, ReadDirective[]>();
+  const misspelt = unconditional(directives).flatMap((one): Finding[] => {
     const known = knownDirective(one.name);
     if (known === undefined) {
       const near = nearestWord(one.name, htaccessNames);
@@ -79,17 +80,24 @@ function spellingFindings(
       const message = `there is no directive ${shown(one)} in Apache's own modules: ${everyVisitor} unless another one has it`;
       return [{ code: "TSGI3531", severity: "error", place: placeOf(one), message, remedy: `did you mean ${near}?` }];
     }
-    if (
-      modules === undefined ||
-      known.module === "core" ||
-      modules.has(known.module) ||
-      isOfOther(known.module, modules)
-    )
-      return [];
-    const message = `${shown(one)} belongs to mod_${known.module}, which is not loaded: ${everyVisitor}`;
-    const remedy = `a2enmod ${known.module}, or put it into <IfModule mod_${known.module}.c>`;
-    return [{ code: "TSGI3538", severity: "error", place: placeOf(one), message, remedy }];
+    const { module } = known;
+    if (modules === undefined || module === "core" || modules.has(module) || isOfOther(module, modules)) return [];
+    lacking.set(module, [...(lacking.get(module) ?? []), one]);
+    return [];
   });
+  return [...misspelt, ...[...lacking].map(([module, lines]) => lackingFinding(module, lines))];
+}
+
+/** What rewrite rules hide is sent where they are left out. */
+function lackingFinding(module: string, lines: readonly ReadDirective[]): Finding {
+  const names = [...new Set(lines.map(shown))].join(", ");
+  const message = `mod_${module} is not loaded, to which ${names} belongs: ${everyVisitor}`;
+  const remedy =
+    module === "rewrite"
+      ? "a2enmod rewrite, or ask the host for it; not <IfModule>, since Apache would send the files that these lines hide"
+      : `a2enmod ${module}, or put it into <IfModule mod_${module}.c>`;
+  const place = lines[0] === undefined ? "" : placeOf(lines[0]);
+  return { code: "TSGI3538", severity: "error", place, message, remedy };
 }
 
 /** Directives that two modules have. */
@@ -235,7 +243,7 @@ async function apachesView(file: HtaccessFile, text: string, subject: Subject): 
       severity: "error",
       place: `${file.file}:${answer.line}`,
       message: `Apache refuses the line: ${answer.text}: ${everyVisitor}`,
-      remedy: isUnknown ? "mend the name, or load the module that has it, or put it into <IfModule>" : "mend the line",
+      remedy: isUnknown ? "mend the name, or load the module that has it" : "mend the line",
     },
   ];
 }

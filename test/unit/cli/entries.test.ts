@@ -76,6 +76,16 @@ test("without node on the PATH the log says what to do", () => {
   expect(stderr).toContain("node is not on the PATH");
 });
 
+test.each(["tsgi", "tsgi-cgi", "tsgi-fcgid"])("%s of a folder that was not built says what to do", (name) => {
+  const bin = join(base, "unbuilt/bin");
+  mkdirSync(bin, { recursive: true });
+  for (const file of [name, "package.json"])
+    if (existsSync(join(checkout, "bin", file))) cpSync(join(checkout, "bin", file), join(bin, file));
+  const { status, stderr } = run(join(bin, name), ["daemon", "app.ts"]);
+  expect(status).toBeGreaterThan(0);
+  expect(stderr).toMatch(/^tsgi(?:-f?cgid?)?: \S*unbuilt is not built: run "npm ci && npm run build" there\n$/u);
+});
+
 test("every program of the package is there and executable", () => {
   for (const name of ["tsgi", "tsgi-cgi", "tsgi-fcgid"])
     expect(existsSync(join(checkout, "bin", name)), name).toBe(true);
