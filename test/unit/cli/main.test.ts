@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { until } from "../../harness/until.ts";
+import { until, within } from "../../harness/until.ts";
 
 const checkout = fileURLToPath(new URL("../../..", import.meta.url));
 const commands = [
@@ -361,4 +361,13 @@ test("dev says where it serves, answers, and ends with exit code 0", async () =>
   await expect(reply.text()).resolves.toBe("GET /m|/x|y|");
   child.kill("SIGTERM");
   await expect(ended).resolves.toMatchObject({ code: 0 });
+});
+
+test("dev ends at a signal while the application is loading", async () => {
+  write("never.ts", ['process.stderr.write("loading");', "for (;;);"]);
+  const { child, output, ended } = start(["dev", "never.ts", "--port", "0"]);
+  await until("the application to load", () => output.stderr.includes("loading"));
+  child.kill("SIGINT");
+  await within("the end", ended);
+  expect(child.signalCode).toBe("SIGINT");
 });
