@@ -30,7 +30,7 @@ my $pipe_block    = 4096;      # what a pipe that select calls writable takes wi
 
 my @passed = qw(PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_ALL LC_CTYPE TZ TMPDIR XDG_CACHE_HOME NODE_ENV
     LD_LIBRARY_PATH TSGI_LOG_LEVEL TSGI_LOG_FILE TSGI_ERROR_PAGE TSGI_DEBUG TSGI_ADAPTER
-    TSGI_TRUSTED_PROXIES TSGI_TRUSTED_PROXY_HEADERS);
+    TSGI_TRUSTED_PROXIES TSGI_TRUSTED_PROXY_HEADERS TSGI_X_SENDFILE TSGI_X_SENDFILE_HEADER);
 
 my %option;    # of the command line, by name
 my $home;      # the folder that we came from, to go back
@@ -159,6 +159,7 @@ sub hash_of {
 sub key_of {
     my @status = stat $main;
     my @parts = ($kind, $node, $main, @status[ 1, 7, 9 ], $cwd, @kept, '--', @given);
+    push @parts, 'log', (stat _)[ 0, 1 ] if -f STDERR;    # after a rotation, another daemon writes to the new file
     push @parts, map { "$_=$environment{$_}" } sort keys %environment;
     return hash_of(join "\0", @parts);
 }
@@ -175,6 +176,18 @@ sub find_number {
         $highest = $2 if $1 eq $key && $2 > $highest;
     }
     return ($highest, scalar keys %keys);
+}
+
+# Takes away the sockets of daemons that were killed and that nobody asks for any more; true when there was one.
+sub sweep {
+    my $swept = 0;
+    opendir my $listing, '.' or return 0;
+    for (grep { /^[0-9a-f]{16}\.[0-9]+$/ } readdir $listing) {
+        socket my $socket, $AF_UNIX, $SOCK_STREAM, 0 or last;
+        setsockopt $socket, 1, 21, pack 'l! l!', 0, 1000 if $is_linux;
+        $swept += unlink $_ if !connect($socket, address($_)) && failed_with('ECONNREFUSED');
+    }
+    return $swept;
 }
 
 sub address { return $is_linux ? pack('S a*', $AF_UNIX, "$_[0]\0") : Socket::pack_sockaddr_un($_[0]) }
@@ -264,25 +277,38 @@ sub connect_daemon {
             return undef if $status[4] != $> || ($status[2] & 0170000) != 0140000;
             socket my $socket, $AF_UNIX, $SOCK_STREAM, 0 or return undef;
             my $age = time - $status[9];
+            # A daemon that hangs accepts nothing, and once its backlog is full connect(2) would wait for ever.
+            setsockopt $socket, 1, 21, pack 'l! l!', $greeting_s, 0 if $is_linux;    # SO_SNDTIMEO
             if (connect $socket, address("$key.$number")) {
                 my ($outcome) = await_greeting($socket, $age < $boot_s ? $boot_s : $greeting_s);
                 return $socket if $outcome eq 'ready';
-                return undef if $outcome eq 'late';
+                return late_daemon($number, $age) if $outcome eq 'late';
                 $unheard++;
                 return quarantine('the daemon ended before it took a request') if $unheard == 3;
                 next;
             }
+            my $error = $! + 0;
             my $is_refused = failed_with('ECONNREFUSED');
+            $! = $error;
+            return late_daemon($number, $age) if !$is_refused && failed_with('EAGAIN');
             next if !$is_refused && !-e "$key.$number";
             return undef if !$is_refused;
             # It was killed, or the machine was.
             return quarantine("the daemon was killed $number times")
                 if $age >= 0 && $age < $young_s && $number >= $young_deaths;
         }
-        return undef if $number == 0 && $daemons >= $max_daemons;
+        return undef if $number == 0 && $daemons >= $max_daemons && !sweep();
         return quarantine("the daemon cannot be started: $!") if !start_daemon($number + 1);
     }
     return undef;
+}
+
+# It hangs, or is busy: without its name it ends as soon as it can, and a next one may follow after a while.
+sub late_daemon {
+    my ($number, $age) = @_;
+    return undef if $age >= 0 && $age < $boot_s;
+    unlink "$key.$number";
+    return quarantine("the daemon did not answer for $greeting_s s");
 }
 
 sub await_greeting {
@@ -335,12 +361,13 @@ sub write_some {
 
 my $parent = getppid;
 
-# Waits for what is asked; false when nothing moved for too long, or whoever started us is gone.
+# Waits for what is asked; false when nothing moved for too long, or mod_fcgid, which started us, is gone.
 sub await {
     my ($read, $write, $since) = @_;
     my $count = select $$read, $$write, undef, 5;
     ($$read, $$write) = ('', '') if $count <= 0;
-    return $count > 0 || (getppid == $parent && time - $since < $silence_s);
+    # A graceful restart ends mod_cgid's daemon, which started us, and Apache still waits for the response.
+    return $count > 0 || (($kind eq 'cgi' || getppid == $parent) && time - $since < $silence_s);
 }
 
 sub relay_request {

@@ -152,7 +152,7 @@ export class RequestTimeoutError extends TsgiError {
   }
 }
 
-export type LoadFailure = "not-found" | "no-export" | "no-hooks" | "failed-inside" | "compile" | "refused";
+export type LoadFailure = "not-found" | "no-export" | "no-hooks" | "failed-inside" | "compile" | "refused" | "no-cache";
 
 const noExport = { code: "TSGI3002", fault: "application", status: 500 } as const;
 
@@ -164,6 +164,8 @@ const loadFailures: Readonly<Record<LoadFailure, { code: string; fault: Fault; s
   "failed-inside": { code: "TSGI3003", fault: "application", status: 500 },
   compile: { code: "TSGI3004", fault: "application", status: 500 },
   refused: { code: "TSGI3005", fault: "operator", status: 403 },
+  /** No safe folder for compiled scripts, or none that can be written: nothing that a visitor is forbidden. */
+  "no-cache": { code: "TSGI3005", fault: "operator", status: 500 },
 };
 
 /** A script could not be made into an application; `kind` tells the causes apart. */

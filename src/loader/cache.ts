@@ -26,7 +26,7 @@ export function currentOwner(): CacheOwner {
 /**
  * The folder to use: the given one, or $XDG_CACHE_HOME/tsgi or ~/.cache/tsgi, then <temporary folder>/tsgi-<uid>. It is made
  * when it is missing. `unusable` has folders that turned out to be full or read-only, each with the reason. Throws LoadError
- * "refused" with every reason when no place is left.
+ * "no-cache" with every reason when no place is left.
  */
 export function findCacheFolder(
   cacheDir: string | undefined,
@@ -45,7 +45,7 @@ export function findCacheFolder(
     reasons.push(refusal ?? "");
   }
   const advice = "Name a folder of your own with --cache-dir.";
-  throw new LoadError("refused", `no safe folder for compiled scripts: ${reasons.join("; ")}. ${advice}`);
+  throw new LoadError("no-cache", `no safe folder for compiled scripts: ${reasons.join("; ")}. ${advice}`);
 }
 
 /** The folder in the user's own cache folder; made only where he owns the place: under sudo the home may be another's. */

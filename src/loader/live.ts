@@ -57,6 +57,10 @@ export class LiveApplication {
     return this.#loading;
   }
 
+  get isLoaded(): boolean {
+    return this.#loaded !== undefined;
+  }
+
   /** What the application was made of, or the broken attempt at it. */
   get watch(): Watch {
     return this.#watch;

@@ -35,6 +35,8 @@ export interface ConnectionOptions {
   readonly idleTimeoutMs: number;
   /** Whether the peer is mod_fcgid, which sends the whole body before it reads and hides a broken connection. */
   readonly isBehindFcgid: boolean;
+  /** Whether the peer was told that its request is taken: a connection that drains waits for it, as long as for PARAMS. */
+  readonly isGreeted?: boolean | undefined;
   /** Whether this connection came too many: its request is refused, and it is closed after that answer. */
   readonly isOverloaded: boolean;
   /** Called for each request that was refused for want of room. */
@@ -58,6 +60,7 @@ export class SocketConnection implements RequestHost, Waiter, WireOwner {
   #isInputPaused = false;
   #isFlooded = false;
   #keepConn = false;
+  #hasBegun = false;
   #turn: Turn = "none";
   /** What came while the turn is awaited. */
   #held: Buffer = nothing;
@@ -203,6 +206,7 @@ export class SocketConnection implements RequestHost, Waiter, WireOwner {
     switch (event.type) {
       case "begin":
         this.#isReadingParams = true;
+        this.#hasBegun = true;
         this.#keepConn = event.keepConn;
         break;
       case "request":
@@ -340,6 +344,7 @@ export class SocketConnection implements RequestHost, Waiter, WireOwner {
   #leave(): void {
     if (this.#canLeave) this.#flushThen(this.#handOver);
     else if (this.#handOver === undefined && this.#turn !== "awaited") {
+      if (this.#options.isGreeted === true && !this.#hasBegun) return this.#startParamsTimer();
       this.#wire.endNow(); // Apache holds it idle: nothing is lost by not lingering
     }
   }

@@ -39,6 +39,8 @@ export interface FastCgiOptions {
   readonly ignoredActivity: readonly string[];
   /** Whether the peer is mod_fcgid, which sends the whole body before it reads and hides a broken connection. */
   readonly isBehindFcgid: boolean;
+  /** Whether peers are told that their request is taken before they send it. */
+  readonly isGreeted?: boolean | undefined;
   /** Whether a peer may speak to us at all; the connection is closed without a word otherwise. */
   readonly isAllowed: (peer: Peer) => boolean;
 }
@@ -126,6 +128,7 @@ export class FastCgiServer {
       traffic: this.#traffic,
       limits: { maxParamsBytes: options.maxParamsBytes, maxConnections },
       paramsTimeoutMs: options.paramsTimeoutMs,
+      isGreeted: options.isGreeted,
       idleTimeoutMs: options.idleTimeoutMs,
       isBehindFcgid: options.isBehindFcgid,
       isOverloaded: false,

@@ -64,7 +64,7 @@ export interface Router {
   preload(): Promise<void>;
   /** What the named applications, loaded or not, were made of. */
   readonly watches: readonly Watch[];
-  /** Whether a new process would serve the named applications otherwise; never for scripts. Looks at their files. */
+  /** Whether a new process would serve the applications that are loaded otherwise. Looks at their files. */
   isStale(): boolean;
 }
 
@@ -224,7 +224,8 @@ class ScriptRouter implements Router {
   async preload(): Promise<void> {}
 
   isStale(): boolean {
-    return false;
+    // A script that is broken is a 500 of its own, in every process.
+    return [...this.#applications.values()].some((live) => live.isLoaded && live.isStale());
   }
 
   route(variables: Variables): Route {

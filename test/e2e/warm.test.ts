@@ -12,14 +12,22 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Apache } from "../harness/apache.ts";
+import { begin, params, stdin, variables } from "../harness/fcgi.ts";
 import { HttpConnection } from "../harness/http.ts";
-import { isRunning } from "../harness/leftovers.ts";
+import { isRunning, processesOf } from "../harness/leftovers.ts";
 import { until } from "../harness/until.ts";
 import { endWarmDaemons, pathWithoutPerl, warmDaemons, warmWrapper } from "../harness/warm.ts";
 import { Workspace } from "../harness/workspace.ts";
+
+/** Relays that wait for a response. */
+function relayCount(workspace: Workspace): number {
+  return processesOf(workspace.dir).filter(({ command }) => command.includes("tsgi-relay.pl")).length;
+}
 
 const source = (version: string): string => `
 let served = 0;
@@ -34,6 +42,9 @@ export const application = async (environ: any, startResponse: any): Promise<any
   if (path === "/log") { console.log("printed " + query); environ["wsgi.errors"].write("reported " + query + "\\n"); return answer("logged"); }
   if (path === "/echo") { startResponse("200 OK", [["Content-Type", "application/octet-stream"]]); return environ["wsgi.input"]; }
   if (path === "/ignore") return answer("x".repeat(Number(query)));
+  if (path === "/throw") { setTimeout(() => { throw new Error("row: thrown later"); }, 20); await new Promise(() => {}); }
+  if (path === "/exit") process.exit(3);
+  if (path === "/slow") { await new Promise((resolve) => setTimeout(resolve, Number(query))); return answer("slow"); }
   if (path === "/grow") { (globalThis as any).kept = Buffer.alloc(Number(query), 1); return answer("grown"); }
   if (path === "/kill") { process.kill(process.pid, "SIGKILL"); await new Promise(() => {}); }
   if (path === "/kill-once") { if (environ["wsgi.run_once"]) return answer("once"); process.kill(process.pid, "SIGKILL"); await new Promise(() => {}); }
@@ -247,6 +258,51 @@ ScriptAlias "/" "${workspace.path("warm")}/"
       expect([reply.status, reply.body.toString()]).toEqual([500, expect.stringContaining("Internal Server Error")]);
       await apache.logged("the warm daemon ended before the request");
       expect(await text("/app.cgi/")).toBe("hello");
+    });
+
+    testDaemon("an error that nobody caught is a 500 of its request at once", async () => {
+      for (let round = 0; round < 2; round += 1) expect(await text("/app.cgi/throw")).toMatch(/^500 /u);
+      expect(await text("/app.cgi/")).toBe("hello");
+    });
+
+    testDaemon("process.exit is a 500 of its request; others end, and the next one has another daemon", async () => {
+      const pid = await text("/app.cgi/pid");
+      const slow = apache.request({ method: "POST", target: "/app.cgi/slow?1000", body: "x" });
+      await until("the request to be in the daemon", () => relayCount(workspace) > 0);
+      expect(await text("/app.cgi/exit")).toMatch(/^500 /u);
+      expect(await text("/app.cgi/pid")).not.toBe(pid);
+      expect(await slow).toMatchObject({ status: 200, complete: true });
+    });
+
+    testDaemon("a package that changes is served by a new daemon", async () => {
+      await workspace.write("warm/node_modules/dep/package.json", `{ "name": "dep", "main": "index.js" }`);
+      await workspace.write("warm/node_modules/dep/index.js", `module.exports = require("./part");`);
+      await workspace.write("warm/node_modules/dep/part.js", `module.exports = "one";`);
+      await workspace.write(
+        "warm/dep.ts",
+        `import dep from "dep";\nexport const application = (_: any, startResponse: any) => (startResponse("200 OK", []), dep);\n`,
+      );
+      await warmWrapper(workspace, "tsgi-cgi", [`--cache-dir=${join(folder, "..")}`, workspace.path("warm/dep.ts")], {
+        name: "warm/dep.cgi",
+      });
+      expect([await text("/dep.cgi/"), await text("/dep.cgi/")]).toEqual(["one", "one"]);
+      await workspace.write("warm/node_modules/dep/part.js", `module.exports = "another";`);
+      await until("the new package", async () => (await text("/dep.cgi/")) === "another");
+    });
+
+    testDaemon("a connection that was greeted is served, though the daemon makes place meanwhile", async () => {
+      expect(await text("/app.cgi/version")).toBe("1");
+      const [name = ""] = sockets();
+      const socket = connect(join(folder, name));
+      const [greeting] = (await once(socket, "data")) as [Buffer];
+      expect(greeting.toString()).toBe("R");
+      await workspace.write("warm/app.ts", source("new"));
+      expect(await text("/app.cgi/version")).toBe("new");
+      socket.end(Buffer.concat([begin(1), params(1, variables("/version")), stdin(1)]));
+      let answer = "";
+      for await (const bytes of socket) answer += (bytes as Buffer).toString("latin1");
+      await workspace.write("warm/app.ts", source("1"));
+      expect(answer).toContain("Status: 200 OK");
     });
 
     testDaemon(

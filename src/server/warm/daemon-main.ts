@@ -2,7 +2,7 @@
 // listening socket as descriptor 3; started by a relay, in a session of its own. The second word says whose log stderr is.
 // Rules: what it serves never changes; when a file of the application does, it makes place for a daemon that loads it.
 
-import { BootError, messageOf } from "../../errors.ts";
+import { BootError, ContractError, messageOf } from "../../errors.ts";
 import { sweepUploads } from "../../forms/upload-folder.ts";
 import { createLog, logOptionsOf } from "../../log.ts";
 import { captureConsole } from "../../log/console.ts";
@@ -17,7 +17,9 @@ import { FastCgiServer } from "../fastcgi-server.ts";
 import type { Router } from "../route.ts";
 import { createRouter } from "../route.ts";
 import { proxyTrustOf } from "../trusted-proxies.ts";
+import { xSendfileOf } from "../x-sendfile.ts";
 import { WarmDaemon } from "./daemon.ts";
+import { Installs } from "./installs.ts";
 
 const listeningFd = 3;
 const maxParamsBytes = 4 * 1024 * 1024;
@@ -28,9 +30,12 @@ const signalDeadlineMs = 5000;
 const defaultIdleTimeoutMs = 300_000;
 const defaultMemoryLimitBytes = 256 * 1024 * 1024;
 
+/** The application gets another one. */
+const exit = process.exit.bind(process);
+
 const logOptions = logOptionsOf(process.env);
 const log = createLog(logOptions);
-const scope = new RequestScope({ isExclusive: false });
+const scope = new RequestScope({ isExclusive: false, isFollowing: true });
 
 function createWarmRouter(args: EntryArguments): Router {
   const { mountPoint, cacheDir, adapter } = args;
@@ -65,20 +70,30 @@ async function main(): Promise<void> {
       scope,
       errorPages: await errorPagesOfEnvironment(process.env, log),
       mendEnviron: proxyTrustOf(process.env),
+      nameFile: kind === "fcgid" ? xSendfileOf(process.env) : undefined,
     },
     maxParamsBytes,
     maxConnections,
+    isGreeted: true,
     ...behindApache,
   });
+  const installs = new Installs();
   const daemon = new WarmDaemon({
     place,
     server,
     background,
     idleTimeoutMs: args.idleTimeoutMs ?? defaultIdleTimeoutMs,
     memoryLimitBytes: args.memoryLimitBytes ?? defaultMemoryLimitBytes,
-    isStale: () => router.isStale(),
+    isStale: () => router.isStale() || installs.haveChanged(),
+    served: () => installs.learn(router.watches),
     retired: (reason) => log.debug({ reason }, "the warm daemon makes place"),
   });
+  // Other requests shall not end with the one that calls it.
+  process.exit = (code) => {
+    daemon.retire("the application called process.exit");
+    throw new ContractError(`process.exit(${code ?? ""}) was called`);
+  };
+  process.on("SIGXCPU", () => daemon.retire("it has used the time of RLimitCPU"));
   handleSignals(log, (signal) => daemon.retire(signal, signalDeadlineMs));
   try {
     await daemon.listen(listeningFd);
@@ -88,6 +103,7 @@ async function main(): Promise<void> {
   void sweepUploads(); // what a process before this one left when it was killed; it never rejects
   // Load while relays connect; a broken application answers 500, and the next request asks a new daemon.
   await router.preload().catch((error: unknown) => reportBroken(log, error));
+  installs.learn(router.watches);
   await daemon.ended;
 }
 
@@ -98,4 +114,4 @@ try {
   process.exitCode = 1;
 }
 // eslint-disable-next-line unicorn/no-process-exit -- an entry file; timers of the application must not keep it
-process.exit();
+exit();

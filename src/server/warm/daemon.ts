@@ -3,19 +3,20 @@
 // is not greeted asks the next daemon, or has its request served by a process of its own. A daemon that retires takes its
 // name away first, then stops accepting, then lets running requests end; nothing is ever replaced in a running process.
 
-import { lstatSync, unlinkSync } from "node:fs";
+import { lstatSync, statSync, unlinkSync } from "node:fs";
 import type { Server, Socket } from "node:net";
 import { createServer } from "node:net";
 import { residentBytes } from "../../metrics/memory.ts";
 import type { Background } from "../background.ts";
 import type { FastCgiServer } from "../fastcgi-server.ts";
 import { socketBufferBytes } from "../socket-handle.ts";
+import { processorLimitMs, processorMs, startWatchdog } from "./limits.ts";
 
 /** What a relay waits for. */
 const greeting = "R";
 
 /** How long running requests, and work after them, may go on in a daemon that retires, ms. */
-const drainDeadlineMs = 600_000;
+const drainDeadlineMs = 3_600_000;
 const backgroundDeadlineMs = 30_000;
 const longestPeriodMs = 1000;
 
@@ -30,6 +31,8 @@ export interface WarmOptions {
   readonly memoryLimitBytes: number;
   /** Whether a new process would serve otherwise; asked for each connection. */
   readonly isStale: () => boolean;
+  /** Called after each connection: by then its request has loaded what it needs. */
+  readonly served: () => void;
   readonly retired: (reason: string) => void;
 }
 
@@ -44,6 +47,10 @@ export class WarmDaemon {
   #lastConnectionMs = performance.now();
   #hasGreeted = false;
   #isRetired = false;
+  /** The folder that we were started in, by its name. */
+  readonly #folder = process.cwd();
+  readonly #folderStatus = statSync(".");
+  readonly #processorLimitMs = processorLimitMs();
 
   constructor(options: WarmOptions) {
     this.#options = options;
@@ -64,6 +71,7 @@ export class WarmDaemon {
       });
     });
     this.#front.on("error", (error) => this.retire(`accepting connections failed: ${error.message}`));
+    startWatchdog();
     const periodMs = Math.min(longestPeriodMs, Math.max(50, this.#options.idleTimeoutMs / 4));
     this.#timer = setInterval(() => this.#look(), periodMs);
   }
@@ -95,11 +103,15 @@ export class WarmDaemon {
     this.#lastConnectionMs = performance.now();
     // Whatever is so at the first connection is so for a new process, too.
     if (!this.#isRetired && this.#hasGreeted && this.#options.isStale()) this.retire("its files have changed");
+    if (!this.#isRetired && this.#isFolderGone()) this.retire("its folder was replaced");
     if (this.#isRetired) {
       socket.destroy();
       return;
     }
-    socket.on("close", () => (this.#lastConnectionMs = performance.now()));
+    socket.on("close", () => {
+      this.#lastConnectionMs = performance.now();
+      this.#options.served();
+    });
     this.#hasGreeted = true;
     socket.write(greeting);
     this.#options.server.netServer.emit("connection", socket);
@@ -110,7 +122,15 @@ export class WarmDaemon {
     const isIdle = server.connectionCount === 0;
     if (isIdle && performance.now() - this.#lastConnectionMs >= idleTimeoutMs) this.retire("nobody asked for a while");
     else if (residentBytes() > memoryLimitBytes) this.retire("it used more memory than --memory-limit");
+    else if (processorMs() > this.#processorLimitMs) this.retire("it has used half of the time that the host gives it");
     else if (this.#inodeNow() !== this.#inode) this.retire("its socket was taken away");
+  }
+
+  /** Whether another folder has the name of ours now: a new process would be in that one. */
+  #isFolderGone(): boolean {
+    const now = statSync(this.#folder, { throwIfNoEntry: false });
+    const { ino, dev } = this.#folderStatus; // the application may have gone elsewhere
+    return now !== undefined && (ino !== now.ino || dev !== now.dev);
   }
 
   #inodeNow(): number | undefined {

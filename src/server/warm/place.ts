@@ -3,7 +3,7 @@
 // anything there; the name is made of everything that makes a daemon another one.
 
 import { mkdirSync, statSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { homedir, tmpdir, userInfo } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { systemCodeOf } from "../../errors.ts";
 import { fingerprint } from "../../loader/watch.ts";
@@ -33,6 +33,8 @@ const passed = [
   "TSGI_ADAPTER",
   "TSGI_TRUSTED_PROXIES",
   "TSGI_TRUSTED_PROXY_HEADERS",
+  "TSGI_X_SENDFILE",
+  "TSGI_X_SENDFILE_HEADER",
 ];
 
 /** The environment of a daemon: nothing that a visitor sent. */
@@ -50,7 +52,7 @@ export function enterFolder(cacheDir: string | undefined, environment: Environme
   const places =
     cacheDir === undefined
       ? [
-          configured !== undefined && isAbsolute(configured) ? configured : join(homedir(), ".cache"),
+          configured !== undefined && isAbsolute(configured) ? configured : join(homeFolder(environment), ".cache"),
           `${tmpdir()}/tsgi-warm-${uid}`,
         ].map((place, index) => (index === 0 ? join(place, "tsgi-warm") : place))
       : [resolve(cacheDir, "warm")];
@@ -66,6 +68,12 @@ export function enterFolder(cacheDir: string | undefined, environment: Environme
     process.chdir(home);
   }
   return undefined;
+}
+
+/** As the Perl relay has it: an empty HOME is none, and a relative one is of no use. */
+function homeFolder(environment: Environment): string {
+  const folder = environment["HOME"] === "" ? userInfo().homedir : homedir();
+  return isAbsolute(folder) ? folder : "/nonexistent";
 }
 
 /** Makes it, and those that hold it, where the place is ours or shared without harm. Throws the system's error. */

@@ -1,6 +1,7 @@
 // The relay for a machine without Perl: `relay-main.js OUTPUT-FD ENTRY DAEMON [--name=value ...] [APP]`.
 // Rules: as in bin/tsgi-relay.pl; descriptor 1 is stderr already. Where no daemon takes the request, this process serves it.
 
+import { fstatSync } from "node:fs";
 import { parseSize } from "../../config/units.ts";
 import { cgiVariables, hasBody } from "../cgi.ts";
 import { trustedWords } from "../trusted-words.ts";
@@ -31,7 +32,9 @@ function findCommand(): DaemonCommand | undefined {
   const optionOf = (name: string): string | undefined =>
     kept.findLast((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
   const environment = daemonEnvironment(process.env);
-  const key = daemonKey(main, ["cgi", process.execPath, home, ...kept], environment);
+  const log = fstatSync(2);
+  const logParts = log.isFile() ? [`${log.dev}:${log.ino}`] : []; // after a rotation, another daemon writes to the new file
+  const key = daemonKey(main, ["cgi", process.execPath, home, ...kept, ...logParts], environment);
   const folder = enterFolder(optionOf("cache-dir"), process.env);
   if (folder === undefined) return undefined;
   const limit = optionOf("memory-limit");

@@ -31,8 +31,6 @@ const settleMs = 200;
 const drainMs = 30_000;
 /** A request in which nothing moves for this long is given up, as in bin/tsgi-relay.pl. */
 const silenceMs = 3_600_000;
-/** How often it is looked whether whoever started us is still there, ms. */
-const lookMs = 5000;
 const maxRecordBytes = 65_528;
 
 class Relay {
@@ -57,14 +55,9 @@ class Relay {
     this.#socket.on("end", () => this.#end(undefined));
     this.#socket.write(this.#client.begin({ params: variables }));
     this.#socket.setTimeout(silenceMs, () => this.#end(undefined));
-    const parent = process.ppid;
-    const look = setInterval(() => {
-      if (process.ppid !== parent) this.#end(1);
-    }, lookMs).unref();
     const stdinRead = hasBody(variables) ? this.#sendBody(variables["CONTENT_LENGTH"]) : undefined;
     if (stdinRead === undefined) this.#socket.write(encodeRecord(RecordType.STDIN, id, Buffer.alloc(0)));
     const outcome = await this.#outcome;
-    clearInterval(look);
     this.#socket.destroy();
     const sinceMs = performance.now() - (this.#answeredMs ?? 0);
     if (outcome.status !== 0 && outcome.hasAnswered && sinceMs < settleMs) await deadline(settleMs - sinceMs).promise;

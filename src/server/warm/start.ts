@@ -57,7 +57,7 @@ async function search(command: DaemonCommand): Promise<Socket | undefined> {
   let unheard = 0;
   for (let attempt = 0; attempt < 6; attempt += 1) {
     const { number, daemons } = findNumber(command.key);
-    if (number === 0 && daemons >= maxDaemons) return undefined;
+    if (number === 0 && daemons >= maxDaemons && !(await sweep())) return undefined;
     const outcome = number === 0 ? "next" : await tryDaemon(command.key, number);
     if (typeof outcome === "object") return outcome;
     if (outcome === "none") return undefined;
@@ -77,7 +77,13 @@ async function tryDaemon(key: string, number: number): Promise<Attempt> {
   const ageMs = Date.now() - status.mtimeMs;
   const greeted = await greet(name, ageMs < bootMs ? bootMs : greetingMs);
   if (typeof greeted === "object") return greeted;
-  if (greeted === "late") return "none";
+  if (greeted === "late") {
+    if (ageMs < 0 || ageMs >= bootMs) {
+      unlinkSync(name); // it hangs, or is busy: without its name it ends as soon as it can
+      quarantine(key, `the daemon did not answer for ${greetingMs / 1000} s`);
+    }
+    return "none";
+  }
   if (greeted === "ended") return "unheard";
   if (!existsSync(name)) return "again";
   if (ageMs >= youngMs || number < youngDeaths) return "next";
@@ -106,6 +112,26 @@ function findNumber(key: string): { readonly number: number; readonly daemons: n
   return { number: Math.max(0, ...numbers), daemons: keys.size };
 }
 
+/** Takes away the sockets of daemons that were killed and that nobody asks for any more; true when there was one. */
+async function sweep(): Promise<boolean> {
+  const names = readdirSync(".").filter((name) => /^[0-9a-f]{16}\.[0-9]+$/.test(name));
+  const areDead = await Promise.all(names.map((name) => isDead(name)));
+  const dead = names.filter((_, index) => areDead[index]);
+  for (const name of dead) unlinkSync(name);
+  return dead.length > 0;
+}
+
+async function isDead(name: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect({ path: name });
+    const done = (outcome: boolean): void => {
+      socket.destroy();
+      resolve(outcome);
+    };
+    socket.on("connect", () => done(false)).on("error", (error) => done(systemCodeOf(error) === "ECONNREFUSED"));
+  });
+}
+
 /** The connection when the daemon takes it; why not otherwise. */
 async function greet(name: string, deadlineMs: number): Promise<Socket | "late" | "ended" | "dead"> {
   return await new Promise((resolve) => {
@@ -117,7 +143,10 @@ async function greet(name: string, deadlineMs: number): Promise<Socket | "late" 
       resolve(outcome);
     };
     const timer = setTimeout(() => done("late"), deadlineMs);
-    socket.on("error", (error) => done(systemCodeOf(error) === "ECONNREFUSED" ? "dead" : "ended"));
+    socket.on("error", (error) => {
+      const code = systemCodeOf(error);
+      done(code === "ECONNREFUSED" ? "dead" : code === "EAGAIN" ? "late" : "ended"); // EAGAIN: its backlog is full
+    });
     socket.on("end", () => done("ended"));
     socket.on("readable", () => {
       const byte = socket.read(1) as Buffer | null;

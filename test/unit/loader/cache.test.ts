@@ -89,7 +89,7 @@ describe("the folder of compiled scripts", () => {
     chmodSync(folder, 0o755);
     expect(() => choose(folder)).toThrow(
       expect.objectContaining({
-        kind: "refused",
+        kind: "no-cache",
         message: `no safe folder for compiled scripts: ${folder} has mode 0755 instead of 0700. Name a folder of your own with --cache-dir.`,
       }),
     );

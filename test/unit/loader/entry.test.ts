@@ -235,7 +235,7 @@ export const application = () => [data.part, value, ...seen, typeof Marked].join
     mkdirSync(cacheDir);
     chmodSync(cacheDir, 0o777);
     const load = installed.load.loadApplication({ file, exportName: undefined }, { cacheDir });
-    await expect(load).rejects.toMatchObject({ kind: "refused", message: expect.stringContaining(cacheDir) });
+    await expect(load).rejects.toMatchObject({ kind: "no-cache", message: expect.stringContaining(cacheDir) });
     expect(readdirSync(cacheDir)).toEqual([]);
   });
 });
