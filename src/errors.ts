@@ -165,7 +165,7 @@ const loadFailures: Readonly<Record<LoadFailure, { code: string; fault: Fault; s
   compile: { code: "TSGI3004", fault: "application", status: 500 },
   refused: { code: "TSGI3005", fault: "operator", status: 403 },
   /** No safe folder for compiled scripts, or none that can be written: nothing that a visitor is forbidden. */
-  "no-cache": { code: "TSGI3005", fault: "operator", status: 500 },
+  "no-cache": { code: "TSGI3006", fault: "operator", status: 500 },
 };
 
 /** A script could not be made into an application; `kind` tells the causes apart. */

@@ -47,6 +47,18 @@ const requestPages: readonly CodePage[] = [
     remedies: ["`chmod o-w` the file", "give the folder that really holds the scripts as --script-root"],
   },
   {
+    codes: ["TSGI3006"],
+    title: "there is no folder for compiled scripts",
+    meaning:
+      "A script that was not compiled before cannot be run: compiled scripts may only lie where nobody else can write.",
+    causes: [
+      "the disk or a quota is full",
+      "the home folder and the temporary folder are read-only, or belong to somebody else",
+      "the folder of --cache-dir is another user's, or others may enter it",
+    ],
+    remedies: ["make room", "name a folder of the running user's own, with mode 0700, with --cache-dir"],
+  },
+  {
     codes: ["TSGI3101"],
     title: "a setting is wrong",
     meaning:

@@ -8,13 +8,14 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type * as EsbuildModule from "esbuild";
 import type { BuildOptions, BuildResult } from "esbuild";
 import { LoadError, messageOf } from "../errors.ts";
+import { withNodesLookup } from "./computed-paths.ts";
 import { describeBuildFailure } from "./diagnostics.ts";
 import type { NewEntry } from "./entry.ts";
 import { Inputs } from "./inputs.ts";
 import { nodeMajor, packageRoot, readVersion } from "./package.ts";
 import { createPlugin, importMark } from "./plugin.ts";
 import type { Pass } from "./plugin.ts";
-import { bundleHeader, importCalls, scopeDefinitions } from "./scope.ts";
+import { bundleHeader, importCalls, mainModule, scopeDefinitions } from "./scope.ts";
 import type { ScopeEdit } from "./scope.ts";
 import { signatureOf } from "./watch.ts";
 import type { Watch, WatchedFile } from "./watch.ts";
@@ -215,10 +216,14 @@ function assemble({ outputFiles, metafile }: BuildResult<Options>, { script, for
   const map = JSON.parse(outputOf(".js.map")) as { sources: string[] };
   const base = pathToFileURL(`${dirname(script)}/`);
   const sources = map.sources.map((source) => new URL(source, base).href);
+  const moduleFormat = metafile.inputs[basename(script)]?.format === "cjs" ? "cjs" : "esm";
+  const code = withNodesLookup(withoutIdleHeader(outputOf(".js"), bundleHeader(script, form)));
+  // `import` and `require.main === module` in one file: TypeScript makes CommonJS of it, which has a `module`.
+  const isModuleMissing = form === "esm" && moduleFormat === "esm" && code.includes(`, ${mainModule});`);
   return {
-    code: withoutIdleHeader(outputOf(".js"), bundleHeader(script, form)),
+    code: isModuleMissing ? code.replace(/^const __tsgi_main/m, "const module = { exports: {} }; $&") : code,
     map: JSON.stringify({ ...map, sources }),
-    moduleFormat: metafile.inputs[basename(script)]?.format === "cjs" ? "cjs" : "esm",
+    moduleFormat,
   };
 }
 

@@ -191,7 +191,7 @@ async function loadOwn(args: OnLoadArgs, pass: Pass, resolver: Resolver): Promis
   const text = (await readFile(path, "utf8")).replace(/^\uFEFF/, "");
   if (loader === "json") return { contents: text, loader };
   const edits = pass.edits.get(path) ?? [];
-  const scoped = addScope(applyEdits(text, edits), path, edits.length > 0);
+  const scoped = addScope(applyEdits(text, edits), path, edits.length > 0, path === pass.script);
   pass.texts.set(path, scoped);
   return { contents: scoped.text, loader };
 }

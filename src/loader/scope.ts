@@ -1,5 +1,6 @@
 // The text that goes around an application's own modules, so that each still sees its own file: `import.meta`, `__filename`,
-// `__dirname`, `require` and computed imports work as if nothing had been bundled.
+// `__dirname`, `require`, `require.main`, `module.parent` and computed imports work as if nothing had been bundled, and what Node
+// itself loads by a computed path finds the CommonJS ones in its cache.
 // Rules: a module's line numbers never shift, so its scope is made in front of the first line of code (the columns of that
 // one line do move). A computed bare specifier of `import()` or `import.meta.resolve` is resolved as `require` resolves it:
 // Node has no other synchronous way to ask from a given file.
@@ -15,6 +16,7 @@ export const scopeDefinitions: Readonly<Record<string, string>> = {
   __dirname: `${scopeName}.dirname`,
   __filename: `${scopeName}.filename`,
   "require.resolve": `${scopeName}.require.resolve`,
+  "require.main": `${scopeName}.main`,
 };
 
 /** What a bundle is: an ES module, or a CommonJS one. */
@@ -35,7 +37,8 @@ export const importCalls: Readonly<Record<Form, string>> = { esm: "import", cjs:
 /** The first lines of a bundle. */
 export function bundleHeader(script: string, form: Form): string {
   return `${imports[form](script)}
-const __tsgi_makeScope = (url, filename, dirname) => {
+const __tsgi_main = { filename: ${JSON.stringify(script)} };
+const __tsgi_makeScope = (url, filename, dirname, main) => {
   let own;
   const scope = { __proto__: null, dirname, filename, url, resolve(specifier) {
     const text = String(specifier);
@@ -45,6 +48,13 @@ const __tsgi_makeScope = (url, filename, dirname) => {
   } };
   return Object.defineProperties(scope, {
     require: { get: () => (own ??= __tsgi_createRequire(filename)) },
+    main: { get: () => (main === undefined ? __tsgi_main : Object.assign(main(), __tsgi_main)) },
+    share: { value: (module) => {
+      const known = { id: filename, filename, loaded: true, children: [], paths: [], parent: scope.parent };
+      const exports = { get: () => module.exports, set: (value) => { module.exports = value; }, enumerable: true };
+      scope.require.cache[filename] = Object.defineProperty(known, "exports", exports);
+    } },
+    parent: { value: filename === __tsgi_main.filename ? null : __tsgi_main },
     import: { value: async (specifier, options) => ${importCalls[form]}(scope.resolve(specifier), options) },
   });
 };`;
@@ -59,12 +69,33 @@ export interface ScopedText {
 }
 
 const mayNeedScope = /\bimport\s*\.\s*meta\b|\b__(?:dir|file)name\b|\brequire\b/;
+const asksForMain = /\brequire\s*\.\s*main\b/;
+const asksForParent = /\bmodule\s*\.\s*parent\b/;
+const hasExports = /\bmodule\s*\.\s*exports\b|\bexports\s*\.\s*\w/;
+/** Of an ES module, or of TypeScript that becomes one here. */
+const hasModuleSyntax = /^\s*(?:import|export)\b/m;
 
-/** Puts the scope in front of a module, after its `#!` line. `isForced` is for a module that was edited to use it. */
-export function addScope(text: string, file: string, isForced: boolean): ScopedText {
-  if (!isForced && !mayNeedScope.test(text)) return { text, line: 1, addedBytes: 0 };
+/** What only the script passes to its scope: its own module, to be compared with `require.main`. */
+export const mainModule = "() => module";
+
+/** What a CommonJS module, as far as its text shows that it is one, does first: what Node loads beside the bundle finds it, too. */
+function registration(text: string): string {
+  if (hasModuleSyntax.test(text)) return "";
+  const parent = asksForParent.test(text) ? ` module.parent = ${scopeName}.parent;` : "";
+  const share = hasExports.test(text) ? ` ${scopeName}.share(module);` : "";
+  return parent + share === "" ? "" : ` if (typeof module === "object") {${parent}${share} }`;
+}
+
+/**
+ * Puts the scope in front of a module, after its `#!` line. `isForced` is for a module that was edited to use it; `isScript` for the
+ * application's script itself.
+ */
+export function addScope(text: string, file: string, isForced: boolean, isScript: boolean): ScopedText {
+  const first = registration(text);
+  if (!isForced && first === "" && !mayNeedScope.test(text)) return { text, line: 1, addedBytes: 0 };
   const names = [pathToFileURL(file).href, file, dirname(file)].map((name) => JSON.stringify(name));
-  const prefix = `const ${scopeName} = __tsgi_makeScope(${names.join(", ")});`;
+  if (isScript && asksForMain.test(text)) names.push(mainModule);
+  const prefix = `const ${scopeName} = __tsgi_makeScope(${names.join(", ")});${first}`;
   const start = text.startsWith("#!") ? text.indexOf("\n") + 1 : 0;
   const scoped = text.slice(0, start) + prefix + text.slice(start);
   return { text: scoped, line: start === 0 ? 1 : 2, addedBytes: Buffer.byteLength(prefix) };

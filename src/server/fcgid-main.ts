@@ -2,6 +2,8 @@
 // Rules: it ends at once on SIGTERM when idle and after its request otherwise, since mod_fcgid stalls a graceful restart
 // of the whole Apache for it; SIGHUP, which prefork sends to the group, changes nothing; without its parent it ends.
 
+import type { ReadStream } from "node:fs";
+import { createReadStream } from "node:fs";
 import { BootError, messageOf } from "../errors.ts";
 import { sweepUploads } from "../forms/upload-folder.ts";
 import { createLog, logOptionsOf } from "../log.ts";
@@ -35,6 +37,16 @@ const logOptions = logOptionsOf(process.env);
 const log = createLog(logOptions);
 const scope = new RequestScope({ isExclusive: true });
 
+/**
+ * Gives the application a `process.stdin` that is empty: Node would make one of descriptor 0, which is the listening socket, and
+ * fail (EEXIST). `import "node:process"` reads each of its properties, and with it every package that has such a line failed.
+ */
+function emptyStdin(): void {
+  let stdin: ReadStream | undefined;
+  const get = (): ReadStream => (stdin ??= createReadStream("/dev/null"));
+  Object.defineProperty(process, "stdin", { configurable: true, enumerable: true, get });
+}
+
 /** Calls `onOrphaned` once when the process that started us is gone. */
 function watchParent(onOrphaned: () => void): void {
   const parent = process.ppid;
@@ -47,6 +59,7 @@ function watchParent(onOrphaned: () => void): void {
 }
 
 async function main(): Promise<void> {
+  emptyStdin();
   captureConsole(log, scope);
   handleUncaught(log, scope);
   const [, , entry = "", ...argv] = process.argv;

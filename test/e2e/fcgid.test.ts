@@ -20,6 +20,21 @@ beforeAll(async () => {
     "tsgi-fcgid",
     await workspace.write("broken.ts", "export const application = (;\n"),
   );
+  const reading = await workspace.wrapper(
+    "www/stdin.fcgi",
+    "tsgi-fcgid",
+    await workspace.write(
+      "stdin.ts",
+      `import process from "node:process";
+export const application = async (_: unknown, startResponse: Function) => {
+  let bytes = 0;
+  for await (const chunk of process.stdin) bytes += chunk.length;
+  startResponse("200 OK", []);
+  return "stdin has " + bytes;
+};
+`,
+    ),
+  );
   apache = await workspace.apache({
     modules: ["fcgid"],
     config: `
@@ -33,7 +48,8 @@ FcgidOutputBufferSize 0
 </Location>
 Alias "/app" "${wrapper}"
 Alias "/rows" "${printing}"
-Alias "/broken" "${dead}"`,
+Alias "/broken" "${dead}"
+Alias "/stdin" "${reading}"`,
   });
 }, 60_000);
 
@@ -47,6 +63,10 @@ describe("the process that mod_fcgid starts", () => {
     const first = await pid();
     expect(first).toBeGreaterThan(0);
     expect(await pid()).toBe(first);
+  });
+
+  test('gives the application an empty stdin, which import "node:process" looks at', async () => {
+    expect(await text("/stdin")).toBe("stdin has 0");
   });
 
   test("survives SIGHUP", async () => {

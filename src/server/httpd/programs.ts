@@ -95,6 +95,11 @@ function proxyLines(proxies: ProxyTrust | undefined): readonly string[] {
   ];
 }
 
+/** Apache gives its programs nothing of the environment that it was started with; frameworks ask for this. */
+function nodeEnvLines(nodeEnv: string | undefined): readonly string[] {
+  return nodeEnv === undefined ? [] : [`export NODE_ENV=${shellWord(nodeEnv)}`];
+}
+
 /** The executable for mod_fcgid or CGI: its name inside the server root, and its text. */
 export function frontProgram(
   plan: DaemonPlan,
@@ -109,6 +114,7 @@ export function frontProgram(
     `PATH=${shellWord(dirname(process.execPath))}:$PATH TSGI_LOG_LEVEL=${logLevel}`,
     `TSGI_ERROR_PAGE=${shellWord(errorPage)} TSGI_DEBUG=${isDebug === true ? "on" : "off"}`,
     "export PATH TSGI_LOG_LEVEL TSGI_ERROR_PAGE TSGI_DEBUG",
+    ...nodeEnvLines(process.env["NODE_ENV"]),
     ...proxyLines(proxies),
     `cd ${shellWord(workingFolder(site))} || exit 1`,
     `exec ${[resolve(programsDir, program), ...words].map(shellWord).join(" ")}`,
