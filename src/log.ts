@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { pino as Pino, Logger, LoggerOptions } from "pino";
 import type PinoPretty from "pino-pretty";
 import { LogFile } from "./log/file.ts";
-import { redactFields } from "./log/redact.ts";
+import { redactFields, redactText } from "./log/redact.ts";
 import type { Log } from "./spec.ts";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
@@ -79,6 +79,13 @@ function loadPino(options: LogOptions, file: LogFile | undefined): Logger {
     base: { ...(options.base ?? { pid: process.pid }) },
     formatters: { log: redactFields },
     serializers: { err: showError, error: showError },
+    hooks: {
+      logMethod(given, method) {
+        // eslint-disable-next-line typescript/no-unsafe-type-assertion -- the types know the usual forms only
+        const shown = given.map((one: unknown) => (typeof one === "string" ? redactText(one) : one)) as typeof given;
+        method.apply(this, shown);
+      },
+    },
   };
   if (file !== undefined) return pino(settings, file);
   if (options.isPretty ?? process.stderr.isTTY) {

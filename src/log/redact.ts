@@ -32,6 +32,7 @@ class Redaction {
   #left = maxValues;
 
   copy(value: unknown, depth: number): unknown {
+    if (typeof value === "string") return redactText(value);
     if (typeof value !== "object" || value === null) return value;
     this.#left -= 1;
     if (depth > maxDepth || this.#left < 0) return "[left out]";

@@ -309,7 +309,7 @@ class Dispatch implements ScopedRequest, ExchangeObserver {
     if (this.#service.isLogApaches) return;
     this.#errors.flush();
     const summary = new ErrorLines(this.#incoming.emitError);
-    summary.write(`tsgi: ${summaryOf(error)} [${code}] [request ${this.#requestId}]\n`);
+    summary.write(`tsgi: ${redactText(summaryOf(error))} [${code}] [request ${this.#requestId}]\n`);
   }
 }
 

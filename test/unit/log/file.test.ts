@@ -101,11 +101,18 @@ describe("a log in a file", () => {
     const log = createLog({ level: "info", file, base: { worker: 7 } });
     log.debug("not this");
     log.info({ headers: { cookie: "s3cr3t" } }, "one");
+    log.child({ request: 1 }).info("Set-Cookie: sid=s3cr3t");
+    log.error(
+      { err: new Error("got Authorization: Basic s3cr3t"), sent: "Cookie: s3cr3t" },
+      "answered Set-Cookie: s3cr3t",
+    );
     const child = log.child({ request_id: "r", authorization: "s3cr3t" });
     child.warn({ err: Object.assign(new Error("two\nlines"), { config: { Authorization: "s3cr3t" } }) }, "failed");
     expect(text()).not.toContain("s3cr3t");
     expect(lines()).toMatchObject([
       { level: 30, worker: 7, msg: "one", headers: { cookie: "[redacted]" } },
+      { level: 30, request: 1, msg: "Set-Cookie: [redacted]" },
+      { level: 50, msg: "answered Set-Cookie: [redacted]", sent: "Cookie: [redacted]" },
       { level: 40, worker: 7, request_id: "r", err: { type: "Error", message: "two\nlines" } },
     ]);
     expect(text()).toContain(fileURLToPath(import.meta.url)); // the stack
