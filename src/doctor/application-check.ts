@@ -54,6 +54,7 @@ const remedies: Readonly<Record<string, string>> = {
   TSGI3003: "run `tsgi check FILE` as the user that programs run as, and mend the first place that it names",
   TSGI3004: "mend the place; `tsgi check FILE` tells whether it compiles",
   TSGI3005: "take the permission to write from others: chmod o-w FILE",
+  TSGI3006: "make room, or name a folder of that user's own with --cache-dir",
 };
 
 function judged(reference: string, { code, stdout, stderr, isLate }: Ran): Finding[] {

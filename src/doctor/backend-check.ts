@@ -1,6 +1,7 @@
 // The daemon behind mod_proxy_fcgi: its socket, whether Apache's user may open it, and who answers there.
 
 import { shellWord } from "../apache/htaccess.ts";
+import { encodeGetValues } from "../fastcgi/client.ts";
 import { connect } from "node:net";
 import { bits, canSee, modeText, nameOfUser, obstacleTo, statusOf, textOf } from "./access.ts";
 import type { ReadDirective } from "./directive-text.ts";
@@ -57,7 +58,7 @@ function backendsOf({ own, setup, programs, elsewhere }: Subject): Backend[] {
 }
 
 /** FCGI_GET_VALUES: what every application server has to answer, without a request. */
-const getValues = Buffer.from([1, 9, 0, 0, 0, 0, 0, 0]);
+const getValues = encodeGetValues([]);
 
 type Answer = "refused" | "gone" | "denied" | "fastcgi" | "other" | "silent";
 

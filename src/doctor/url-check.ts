@@ -13,7 +13,10 @@ const maxRedirects = 10;
 const statusAdvice: Readonly<Record<number, readonly [meaning: string, remedy: string]>> = {
   401: ["a name and password are asked for", "nothing, if that is meant"],
   403: ["Apache denies it: Require, permissions of a folder, ExecCGI or links", "tsgi doctor DIR, or --error-log FILE"],
-  404: ["Apache finds nothing there", "compare the URL with DocumentRoot and Alias"],
+  404: [
+    "Apache finds nothing there, or the application answers so, or its file is missing",
+    "compare the URL with DocumentRoot and Alias",
+  ],
   500: ["the program failed or could not be started, or .htaccess is wrong", "tsgi doctor DIR, or --error-log FILE"],
   502: ["what is behind a proxy answered with something else", "tsgi doctor --error-log FILE"],
   503: ["the daemon does not answer, or there is no free process", "tsgi status; tsgi doctor DIR"],

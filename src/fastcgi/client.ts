@@ -1,4 +1,4 @@
-// The web server's side of FastCGI, without I/O: requests as bytes, response bytes as events. A health probe and the
+// The web server's side of FastCGI, without I/O: requests as bytes, response bytes as events. The warm CGI relay and the
 // tests speak through it.
 // Rules: it is as strict as a peer may be. A record for an id that has no request, or after the end of its stream, is
 // FcgiPeerError, since a real web server would give it to the wrong client.

@@ -1,4 +1,4 @@
-// A response on node:http: for `tsgi dev`, where no Apache is in front.
+// A response on node:http: for `tsgi dev`, where no Apache is in front, and for applications inside of other servers.
 
 import type { ServerResponse } from "node:http";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";

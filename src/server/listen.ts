@@ -154,7 +154,11 @@ async function listenUnix(server: Server, path: string, access: SocketAccess): P
     return new UnixSocketFile(path, identity);
   } catch (error) {
     server.close();
-    throw new BootError(`cannot set the place, mode or group of ${path}: ${messageOf(error)}`, error);
+    const advice =
+      systemCodeOf(error) === "EPERM" && access.gid !== undefined && process.getuid?.() !== 0
+        ? "; only a member of a group may give a socket to it (usermod -aG, or SupplementaryGroups= in a unit)"
+        : "";
+    throw new BootError(`cannot set the place, mode or group of ${path}: ${messageOf(error)}${advice}`, error);
   }
 }
 

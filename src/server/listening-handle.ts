@@ -1,7 +1,8 @@
 // The native handle of a listening socket, as it travels between processes.
 // Rules: Node documents how a server is sent to a child, and that server accepts from then on; a supervisor has to hold a
 // listening socket without accepting. A handle that came over the channel does just that until somebody listens on it, and
-// `net.Server.listen` takes it. Beside this, socket-handle.ts and shared-read.ts touch `_handle`, and nobody else.
+// `net.Server.listen` takes it. Beside this, socket-handle.ts, shared-read.ts and warm/start.ts touch `_handle`, and nobody
+// else.
 
 import type { Server } from "node:net";
 import type { SocketHandle, StreamHandle } from "./socket-handle.ts";

@@ -1,5 +1,4 @@
-// The native handle under a socket, as it goes from one process to another: the one place that knows what node:net keeps
-// in `_handle`.
+// The native handle under a socket, as it goes from one process to another: what node:net keeps in `_handle`.
 // Rules: reading stops on the handle before anything else, since what a socket reads after that is lost; a handle has one
 // owner, who closes it or passes it on. Whatever was written must have left before (`writableLength` 0).
 

@@ -1,7 +1,7 @@
 // HTTP for a few clients on this machine, with its limits: what the control server and the status page answer with.
 // Rules: a request that does not arrive in time is cut off, and so is a client that does not take its answer; a request that
-// arrived is answered, also while the server closes;
-// what listens is the caller's, and passes its connections on to here; every answer says that it may not be stored.
+// arrived is answered, also while the server closes; what listens is the caller's, and passes its connections on to here; every
+// answer says that it may not be stored.
 
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createHttpServer } from "node:http";

@@ -1,7 +1,7 @@
 // The program of a worker's watchdog: a thread that sees when the event loop beside it no longer turns.
 // Rules: it tells the supervisor where the loop hangs, and the log which slow requests it keeps waiting; it says so once more
-// shortly before the supervisor's patience ends; when the supervisor is gone, nobody else would end a blocked process, so it does. Time in which this thread did not run either, as in a
-// stopped process or a suspended machine, does not count.
+// shortly before the supervisor's patience ends; when the supervisor is gone, nobody else would end a blocked process, so it does.
+// Time in which this thread did not run either, as in a stopped process or a suspended machine, does not count.
 
 import { writeSync } from "node:fs";
 import { workerData } from "node:worker_threads";
