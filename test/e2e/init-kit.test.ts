@@ -129,6 +129,20 @@ test("a CommonJS application answers", async () => {
   expect(await body("/commonjs/x?y")).toBe("200 tsgi-app /x?y");
 });
 
+test("where the line names no Node, one that is new enough is found where hosts keep it", async () => {
+  const old = await workspace.write("old/node", "#!/bin/sh\nexit 1\n", 0o755);
+  const text = await readFile(workspace.path("www/commonjs/app.cgi"), "utf8");
+  const places = text
+    .replace(/^NODE=.*$/mu, "NODE=/nonexistent/node")
+    .replace(/for found in .*; do/u, `for found in /nonexistent/node* ${old} '${process.execPath}'; do`);
+  expect(places).toContain(old);
+  await workspace.write("www/commonjs/app.cgi", places, 0o755);
+  expect(await body("/commonjs/found")).toBe("200 tsgi-app /found");
+  await workspace.write("www/commonjs/app.cgi", places.replace(`'${process.execPath}'`, ""), 0o755);
+  expect(await body("/commonjs/found")).toMatch(/^500 Node.js was not found/u);
+  await workspace.write("www/commonjs/app.cgi", text, 0o755);
+});
+
 describe("of the kit itself", () => {
   test("a browser gets nothing, but what lies beside it", async () => {
     await workspace.write("www/own/style.css", "a stylesheet");

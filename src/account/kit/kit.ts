@@ -58,7 +58,7 @@ function wrapperText(node: string): string {
     "export NODE_ENV=${NODE_ENV:-production}",
     'if [ ! -x "$NODE" ]; then',
     `  for found in ${otherPlaces.join(" ")}; do`,
-    `    if [ -x "$found" ] && "$found" -e '[a, b] = process.versions.node.split(".").map(Number); process.exit(a < 20 || (a === 20 && b < 19))'; then`,
+    `    if [ -x "$found" ] && "$found" -e '[a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b > 18) ? 0 : 1)'; then`,
     "      NODE=$found",
     "      break",
     "    fi",
