@@ -3,6 +3,7 @@
 // read; a request that cannot be written as a URL is the client's fault.
 
 import { InputFormatError } from "../errors.ts";
+import { hasBody } from "../gateway/input.ts";
 import type { Environ } from "../spec.ts";
 import { rawHeadersOf } from "./node-headers.ts";
 import { escapeBytes, requestTargetOf } from "./request-target.ts";
@@ -24,11 +25,6 @@ function parse(text: string): URL {
     throw new InputFormatError("the Host header and the request target do not make a URL");
   }
   return url;
-}
-
-function hasBody(environ: Environ): boolean {
-  const length = environ.CONTENT_LENGTH;
-  return length === undefined ? environ["HTTP_TRANSFER_ENCODING"] !== undefined : length !== "0";
 }
 
 /** The body as a stream that reads the input no faster than it is read itself. */

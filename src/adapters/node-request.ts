@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import { IncomingMessage as PlainRequest } from "node:http";
 import type { Socket } from "node:net";
+import { hasBody } from "../gateway/input.ts";
 import type { Environ } from "../spec.ts";
 import { rawHeadersOf } from "./node-headers.ts";
 import type { RequestSocket } from "./node-socket.ts";
@@ -74,11 +75,6 @@ export function detachAbortSignal(request: IncomingMessage): void {
 export function isConsumed(request: IncomingMessage): boolean {
   const { _consuming, _readableState } = internalsOf(request);
   return _consuming || _readableState.resumeScheduled;
-}
-
-function hasBody(environ: Environ): boolean {
-  const length = environ.CONTENT_LENGTH;
-  return length === undefined ? environ["HTTP_TRANSFER_ENCODING"] !== undefined : length !== "0";
 }
 
 export interface PumpEvents {

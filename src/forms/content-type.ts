@@ -1,6 +1,7 @@
 // What the request says its body is (RFC 7578 section 4.1, HTML "application/x-www-form-urlencoded").
 
 import { FormSyntaxError, FormTypeError } from "../errors.ts";
+import { hasBody } from "../gateway/input.ts";
 import type { Environ } from "../spec.ts";
 import { parseContentType } from "./parameters.ts";
 
@@ -11,12 +12,6 @@ export type FormType =
 
 /** The characters of a boundary, which does not end with a space (RFC 2046 section 5.1.1). */
 const boundaryPattern = /^[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]$/;
-
-function hasBody(environ: Environ): boolean {
-  const length = environ.CONTENT_LENGTH;
-  if (length !== undefined && length !== "") return Number(length) !== 0;
-  return environ["HTTP_TRANSFER_ENCODING"] !== undefined;
-}
 
 /**
  * The kind of form in the body; "none" for a request without a body. Throws FormTypeError (415) for anything else than a

@@ -2,6 +2,7 @@
 // Rules: a rejection is logged and harms nothing; whoever ends the process waits here, with a deadline.
 
 import type { Log } from "../spec.ts";
+import { deadline } from "./deadline.ts";
 
 /** How long a closing is waited for, ms, from its beginning: that of a generator which is never done waiting never ends. */
 const closingMs = 5000;
@@ -52,13 +53,4 @@ export class Background {
       cancel();
     }
   }
-}
-
-/** A promise for "expired" after `ms`, and how to take it back. The timer keeps the process alive. */
-export function deadline(ms: number): { readonly promise: Promise<"expired">; readonly cancel: () => void } {
-  let timer: NodeJS.Timeout | undefined;
-  const promise = new Promise<"expired">((resolve) => {
-    timer = setTimeout(() => resolve("expired"), ms);
-  });
-  return { promise, cancel: () => clearTimeout(timer) };
 }

@@ -6,10 +6,12 @@
 import { readFileSync } from "node:fs";
 import { ClientGoneError, ContractError } from "../errors.ts";
 import type { Variables } from "../gateway/environ.ts";
+import { hasBody } from "../gateway/input.ts";
 import type { FastStart } from "../loader/fast-start.ts";
 import type { RequestScope } from "../log/scope.ts";
 import type { Environ, Log } from "../spec.ts";
-import { Background, deadline } from "./background.ts";
+import { Background } from "./background.ts";
+import { deadline } from "./deadline.ts";
 import { CgiOutput } from "./cgi-output.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
@@ -64,12 +66,6 @@ function environmentEntries(): readonly string[] {
     // No /proc: values that are not UTF-8 are lost.
     return Object.entries(process.env).map(([name, value]) => Buffer.from(`${name}=${value}`).toString("latin1"));
   }
-}
-
-/** Whether a body is to be read. */
-export function hasBody(variables: Variables): boolean {
-  const length = variables["CONTENT_LENGTH"];
-  return (length !== undefined && length !== "" && length !== "0") || variables["HTTP_TRANSFER_ENCODING"] !== undefined;
 }
 
 /** Connects stdin to the request; settles when it has been read to its end. */

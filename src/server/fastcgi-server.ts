@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { OverloadedError, StoppingError } from "../errors.ts";
 import type { AdmissionLimits } from "./admission.ts";
 import { Admission } from "./admission.ts";
-import { deadline } from "./background.ts";
+import { deadline } from "./deadline.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { SocketConnection } from "./connection.ts";
 import type { Service } from "./dispatch.ts";

@@ -11,7 +11,7 @@ import type { Variables } from "../gateway/environ.ts";
 import { encodeText } from "../gateway/text.ts";
 import type * as NodeFastCgi from "../node-fastcgi.ts";
 import { Admission } from "./admission.ts";
-import { deadline } from "./background.ts";
+import { deadline } from "./deadline.ts";
 import type { Service } from "./dispatch.ts";
 import { dispatch } from "./dispatch.ts";
 import type { DrainOptions, FastCgiOptions, FastCgiStats } from "./fastcgi-server.ts";

@@ -3,7 +3,8 @@
 
 import { fstatSync } from "node:fs";
 import { parseSize } from "../../config/units.ts";
-import { cgiVariables, hasBody } from "../cgi.ts";
+import { hasBody } from "../../gateway/input.ts";
+import { cgiVariables } from "../cgi.ts";
 import { trustedWords } from "../trusted-words.ts";
 import { daemonEnvironment, daemonKey, enterFolder } from "./place.ts";
 import { relayRequest } from "./relay.ts";

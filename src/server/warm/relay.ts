@@ -8,8 +8,8 @@ import type { Writable } from "node:stream";
 import { FcgiClient } from "../../fastcgi/client.ts";
 import { encodeRecord, RecordType } from "../../fastcgi/record.ts";
 import type { Variables } from "../../gateway/environ.ts";
-import { deadline } from "../background.ts";
-import { hasBody } from "../cgi.ts";
+import { hasBody } from "../../gateway/input.ts";
+import { deadline } from "../deadline.ts";
 import { openStream } from "../cgi-output.ts";
 
 export interface RelayedRequest {

@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
-import { Background, deadline } from "../../../src/server/background.ts";
+import { Background } from "../../../src/server/background.ts";
+import { deadline } from "../../../src/server/deadline.ts";
 import { within } from "../../harness/until.ts";
 import { turn } from "../gateway/play.ts";
 import { watchUncaught } from "../gateway/uncaught.ts";
