@@ -79,7 +79,7 @@ async function tryDaemon(key: string, number: number): Promise<Attempt> {
   if (typeof greeted === "object") return greeted;
   if (greeted === "late") {
     if (ageMs < 0 || ageMs >= bootMs) {
-      unlinkSync(name); // it hangs, or is busy: without its name it ends as soon as it can
+      rmSync(name, { force: true }); // it hangs, or is busy: without its name it ends as soon as it can
       quarantine(key, `the daemon did not answer for ${greetingMs / 1000} s`);
     }
     return "none";
@@ -117,7 +117,7 @@ async function sweep(): Promise<boolean> {
   const names = readdirSync(".").filter((name) => /^[0-9a-f]{16}\.[0-9]+$/.test(name));
   const areDead = await Promise.all(names.map((name) => isDead(name)));
   const dead = names.filter((_, index) => areDead[index]);
-  for (const name of dead) unlinkSync(name);
+  for (const name of dead) rmSync(name, { force: true });
   return dead.length > 0;
 }
 
