@@ -2,9 +2,10 @@
 // Rules: what a pack cannot hold stays outside and is loaded as ever: ES modules, native ones, modules that import at run time
 // (their names count from their own file), and what does not compile by itself.
 import { readFileSync } from "node:fs";
-import { dirname, extname, join, resolve, sep } from "node:path";
+import { dirname, extname, resolve } from "node:path";
 import { types } from "node:util";
 import { Script } from "node:vm";
+import { installFoldersOf, installMarksOf } from "./install-marks.ts";
 import { wrapperStart } from "./pack.ts";
 import type { Resolutions } from "./pack.ts";
 import type { PackRecorder } from "./pack-recorder.ts";
@@ -16,9 +17,6 @@ import type { PackedFile } from "./packed-file.ts";
 /** More than this is not loaded for one request in earnest. */
 const maxModules = 5000;
 const maxBytes = 32 * 1024 * 1024;
-
-/** What package managers write when they have changed a node_modules folder. */
-const installMarks = [".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml"];
 
 export interface PackContents {
   readonly modules: readonly PackedModule[];
@@ -134,15 +132,8 @@ function readText(file: string): string {
 
 /** The node_modules folders that modules came from, with the marks of who installed them. */
 function watchInstalls(modules: readonly PackedModule[]): PackedFile[] {
-  const name = `${sep}node_modules${sep}`;
-  const folders = new Set<string>();
-  for (const { file } of modules) {
-    for (let at = file.indexOf(name); at !== -1; at = file.indexOf(name, at + 1)) {
-      folders.add(file.slice(0, at + name.length - 1));
-    }
-  }
-  const marks = [...folders].flatMap((folder) => installMarks.map((mark) => join(folder, mark)));
-  return [...folders, ...marks].flatMap((path) => {
+  const folders = new Set(modules.flatMap(({ file }) => installFoldersOf(file)));
+  return [...folders].flatMap(installMarksOf).flatMap((path) => {
     const file = lookAtFile(path, Infinity);
     return file === undefined ? [] : [file];
   });

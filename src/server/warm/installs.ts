@@ -4,11 +4,10 @@
 // then.
 
 import { createRequire } from "node:module";
-import { join, sep } from "node:path";
+import { installFoldersOf, installMarksOf } from "../../loader/install-marks.ts";
 import { signatureOf } from "../../loader/watch.ts";
 import type { Watch } from "../../loader/watch.ts";
 
-const marks = ["", ".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml"];
 /** A look at more takes too long. */
 const maxFiles = 5000;
 /** How often the files themselves are looked at, ms. */
@@ -47,15 +46,10 @@ export class Installs {
   }
 
   #addFolders(path: string): void {
-    const name = `${sep}node_modules${sep}`;
-    for (let at = path.indexOf(name); at !== -1; at = path.indexOf(name, at + 1)) {
-      const folder = path.slice(0, at + name.length - 1);
+    for (const folder of installFoldersOf(path)) {
       if (this.#folders.has(folder)) continue;
       this.#folders.add(folder);
-      for (const mark of marks) {
-        const file = mark === "" ? folder : join(folder, mark);
-        this.#marks.set(file, signatureOf(file));
-      }
+      for (const mark of installMarksOf(folder)) this.#marks.set(mark, signatureOf(mark));
     }
   }
 }
