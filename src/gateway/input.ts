@@ -39,10 +39,10 @@ export function parseContentLength(text: string | undefined): number | undefined
   return Number(text);
 }
 
-/** Whether a request has a body to be read: a transfer coding, or a length that is not 0 (RFC 9112 section 6.3). */
+/** Whether a request has a body to be read: its length tells, and where none is said the transfer coding, which Apache has decoded. */
 export function hasBody(variables: { readonly [name: string]: unknown }): boolean {
   const { CONTENT_LENGTH: length, HTTP_TRANSFER_ENCODING: coding } = variables;
-  return coding !== undefined || (length !== undefined && length !== "" && Number(length) !== 0);
+  return length === undefined || length === "" ? coding !== undefined : Number(length) !== 0;
 }
 
 function checkSize(size: number | undefined, name: string): number {

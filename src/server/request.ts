@@ -11,6 +11,7 @@ import { ReplayedRequestError } from "../errors.ts";
 import type { FcgiCommand, FcgiConnection, FcgiEvent } from "../fastcgi/connection.ts";
 import type { Variables } from "../gateway/environ.ts";
 import type { InputFlow } from "../gateway/input.ts";
+import { hasBody } from "../gateway/input.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
 import { cgiHead } from "../gateway/response.ts";
 import type { Chunk } from "../spec.ts";
@@ -55,10 +56,7 @@ function errorCommand(id: number, line: string): FcgiCommand {
  * request to another one, whatever its method, and has no body left: it then says that there is one and sends none.
  */
 function mayBeReplayed(params: Variables): boolean {
-  if (params["BALANCER_NAME"] === undefined) return false;
-  const length = params["CONTENT_LENGTH"];
-  if (length === undefined || length === "") return params["HTTP_TRANSFER_ENCODING"] !== undefined;
-  return length !== "0";
+  return params["BALANCER_NAME"] !== undefined && hasBody(params);
 }
 
 export class FcgiRequest extends AsyncResource implements ResponseSink, InputFlow {

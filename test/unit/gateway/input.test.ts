@@ -10,7 +10,7 @@ import {
   InputTruncatedError,
   RequestOverError,
 } from "../../../src/errors.ts";
-import { parseContentLength, RequestInput } from "../../../src/gateway/input.ts";
+import { parseContentLength, RequestInput, hasBody } from "../../../src/gateway/input.ts";
 import { until, within } from "../../harness/until.ts";
 import { turn } from "./play.ts";
 import { watchUncaught } from "./uncaught.ts";
@@ -74,6 +74,18 @@ test.each([
   ["2147483648", 2_147_483_648],
 ])("the CONTENT_LENGTH %j is %j", (given, length) => {
   expect(parseContentLength(given)).toBe(length);
+});
+
+test.each<[Record<string, string>, boolean]>([
+  [{}, false],
+  [{ CONTENT_LENGTH: "" }, false],
+  [{ CONTENT_LENGTH: "0" }, false],
+  [{ CONTENT_LENGTH: "5" }, true],
+  [{ HTTP_TRANSFER_ENCODING: "chunked" }, true],
+  [{ HTTP_TRANSFER_ENCODING: "chunked", CONTENT_LENGTH: "" }, true],
+  [{ HTTP_TRANSFER_ENCODING: "chunked", CONTENT_LENGTH: "0" }, false],
+])("a request with %j has a body: %s", (variables, expected) => {
+  expect(hasBody(variables)).toBe(expected);
 });
 
 test.each(["-1", "+1", "1.5", "1e3", " 1", "1 ", "0x1", "abc", "1,1", "1".repeat(16)])(
