@@ -6,6 +6,7 @@ import { messageOf } from "../errors.ts";
 import { forwardedNames } from "../gateway/forwarded.ts";
 import type { ListenAddress } from "./address.ts";
 import { parseListenAddress } from "./address.ts";
+import { parseSubnet } from "./subnet.ts";
 import { parseDuration, parseSize } from "./units.ts";
 
 type Parser<Value> = (text: string) => Value;
@@ -25,12 +26,8 @@ export function parseUmask(text: string): number {
 
 /** IP addresses and subnets. */
 export function checkPeers(entries: readonly string[]): void {
-  for (const entry of entries) {
-    const [, address = "", bits = "0"] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
-    const family = isIP(address);
-    if (family === 0 || Number(bits) > (family === 6 ? 128 : 32))
-      throw new Error(`expected IP addresses or subnets, but ${JSON.stringify(entry)} is none`);
-  }
+  const wrong = entries.find((entry) => parseSubnet(entry) === undefined);
+  if (wrong !== undefined) throw new Error(`expected IP addresses or subnets, but ${JSON.stringify(wrong)} is none`);
 }
 
 /** Headers of proxies, in any case. */

@@ -42,7 +42,7 @@ export class Deadlines<T extends object> {
     this.#isInOrder = this.#begun.size === 0 || (this.#isInOrder && sinceMs >= this.#lastMs);
     this.#lastMs = sinceMs;
     this.#begun.set(item, sinceMs);
-    if (this.#timer === undefined || sinceMs < this.#ringsForMs) this.#wait(sinceMs);
+    this.#ringFor(sinceMs);
   }
 
   /** False when it was not there. */
@@ -50,7 +50,9 @@ export class Deadlines<T extends object> {
     return this.#begun.delete(item);
   }
 
-  #wait(sinceMs: number): void {
+  /** Has the timer ring for one that began at `sinceMs`, unless it rings before. */
+  #ringFor(sinceMs: number): void {
+    if (this.#timer !== undefined && sinceMs >= this.#ringsForMs) return;
     clearTimeout(this.#timer);
     this.#ringsForMs = sinceMs;
     const delay = Math.max(1, Math.ceil(sinceMs + this.#timeoutMs - performance.now()));
@@ -62,7 +64,7 @@ export class Deadlines<T extends object> {
     const now = performance.now();
     for (const [item, sinceMs] of this.#begun) {
       if (sinceMs + this.#timeoutMs > now) {
-        if (this.#timer === undefined || sinceMs < this.#ringsForMs) this.#wait(sinceMs);
+        this.#ringFor(sinceMs);
         if (this.#isInOrder) return;
       } else {
         this.#begun.delete(item);

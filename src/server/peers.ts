@@ -2,6 +2,7 @@
 // Rules: a peer whose address cannot be told is refused, unless its socket is a unix socket, which its mode guards.
 
 import { BlockList, isIP } from "node:net";
+import { parseSubnet } from "../config/subnet.ts";
 import { BootError } from "../errors.ts";
 
 /** How many refused addresses are remembered, so that each is logged once. */
@@ -47,17 +48,10 @@ function allowedList(allow: readonly string[]): BlockList {
 /** Addresses and subnets, as `flag` names them. Throws BootError. */
 export function addressList(entries: readonly string[], flag: string): BlockList {
   const list = new BlockList();
-  for (const entry of entries) addEntry(list, entry, flag);
-  return list;
-}
-
-function addEntry(list: BlockList, entry: string, flag: string): void {
-  const [, address = "", bits] = /^([^/]*)(?:\/([0-9]{1,3}))?$/.exec(entry) ?? [];
-  const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-  const most = family === "ipv6" ? 128 : 32;
-  if (isIP(address) === 0 || Number(bits ?? 0) > most) {
-    throw new BootError(`${flag}: ${JSON.stringify(entry)} is no IP address and no subnet`);
+  for (const entry of entries) {
+    const subnet = parseSubnet(entry);
+    if (subnet === undefined) throw new BootError(`${flag}: ${JSON.stringify(entry)} is no IP address and no subnet`);
+    list.addSubnet(subnet.address, subnet.bits, subnet.family);
   }
-  if (bits === undefined) list.addAddress(address, family);
-  else list.addSubnet(address, Number(bits), family);
+  return list;
 }

@@ -11,10 +11,10 @@ import {
   lstatSync,
   openSync,
   readdirSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeFileSync,
-  rmSync,
 } from "node:fs";
 import type { Socket } from "node:net";
 import { connect, createServer } from "node:net";
