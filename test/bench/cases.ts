@@ -145,6 +145,18 @@ export const cases: readonly Case[] = [
     peers: ["tsgi-fastify", "http-fastify"],
     quick: ["tsgi-fastify", "http-fastify"],
   }),
+  rate("hono", "Hono, hello", {
+    reference: "tsgi-hono",
+    peers: ["tsgi-hono", "http-hono"],
+    quick: ["tsgi-hono", "http-hono"],
+  }),
+  rate("hono-json", "Hono, JSON", {
+    reference: "tsgi-hono",
+    peers: ["tsgi-hono", "http-hono"],
+    quick: [],
+    route: "/json?name=Ada%20Lovelace&n=21",
+    expected: Buffer.from('{"name":"Ada Lovelace","n":21,"doubled":42}'),
+  }),
   rate("scaling", "1 ms of work, workers", {
     route: "/work",
     expected: Buffer.from("done"),

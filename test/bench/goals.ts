@@ -72,6 +72,7 @@ export const goals: readonly Goal[] = [
   pair("Express hello : mod_proxy_http", "express", ["tsgi-express", "http-express"], 1.15),
   pair("Express JSON : mod_proxy_http", "express-json", ["tsgi-express", "http-express"], 1.15),
   pair("Fastify hello : mod_proxy_http", "fastify", ["tsgi-fastify", "http-fastify"], 1),
+  pair("Hono hello : mod_proxy_http", "hono", ["tsgi-hono", "http-hono"], 1),
   {
     title: "1 MiB : better of mod_wsgi daemon and node:http",
     ours: { case: "1m", peer: "tsgi" },

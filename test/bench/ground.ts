@@ -46,7 +46,16 @@ export class Ground {
     for (const folder of ["run", "tmp"]) await mkdir(join(ground.dir, folder));
     await ground.give("run");
     await ground.give("tmp");
-    for (const file of ["hello.ts", "app.ts", "content.ts", "express-app.ts", "fastify-app.ts", "wsgi.py", "app.php"]) {
+    for (const file of [
+      "hello.ts",
+      "app.ts",
+      "content.ts",
+      "express-app.ts",
+      "fastify-app.ts",
+      "hono-app.ts",
+      "wsgi.py",
+      "app.php",
+    ]) {
       await ground.copy(file);
     }
     return ground;

@@ -87,14 +87,19 @@ function tsgi(name: string, label: string, app: string, processes = 1): Peer {
   };
 }
 
-function httpServer(name: string, label: string): Peer {
+/** With `isWhole` the server's packages are in its file, as those are that the product's folder does not have. */
+function httpServer(name: string, label: string, isWhole = false): Peer {
   return {
     name,
     label,
     modules: ["proxy", "proxy_http"],
     start: async (ground) => {
       const socket = ground.socket(name);
-      const program = await ground.serve(name, [nodeFile, await ground.bundle(`${name}.ts`), socket], socket);
+      const program = await ground.serve(
+        name,
+        [nodeFile, await ground.bundle(`${name}.ts`, "esm", isWhole), socket],
+        socket,
+      );
       return { config: `ProxyPass /${name} unix:${socket}|http://${name}`, pids: () => [program.pid] };
     },
   };
@@ -263,6 +268,7 @@ export const peers: readonly Peer[] = [
   tsgi("tsgi-2", "tsgi, 2 workers", "app.ts", 2),
   tsgi("tsgi-express", "tsgi, Express", "express-app.ts"),
   tsgi("tsgi-fastify", "tsgi, Fastify", "fastify-app.ts"),
+  tsgi("tsgi-hono", "tsgi, Hono", "hono-app.ts"),
   staticFiles,
   fcgiProgram("floor", "C, constant answer (the floor)", compiler, {
     command: async (ground, socket) => [await ground.compile("floor.c"), socket],
@@ -278,6 +284,7 @@ export const peers: readonly Peer[] = [
   httpServer("http-node", "mod_proxy_http, node:http"),
   httpServer("http-express", "mod_proxy_http, Express"),
   httpServer("http-fastify", "mod_proxy_http, Fastify"),
+  httpServer("http-hono", "mod_proxy_http, Hono", true),
   fcgiProgram("node-fastcgi", "node-fastcgi", undefined, { ...nodeFastCgi, worker: "disablereuse=on timeout=60" }),
   fcgiProgram("node-fastcgi-reuse", "node-fastcgi, reuse on", undefined, nodeFastCgi),
   ...cgiPeers(compiler, libfcgi),
