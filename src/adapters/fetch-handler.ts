@@ -7,6 +7,7 @@ import { ContractError } from "../errors.ts";
 import { headOnly } from "../gateway/response.ts";
 import type { Application, Body, Environ, HeaderList, StartResponse } from "../spec.ts";
 import { createFetchRequest } from "./fetch-request.ts";
+import { LightResponse, type ResponseParts } from "./light-response.ts";
 import { isConnectionHeader } from "./node-headers.ts";
 
 /** The third argument of a handler, as workers runtimes have it. */
@@ -58,6 +59,21 @@ function headersOf(response: Response): HeaderList {
   const list: Array<readonly [string, string]> = [];
   for (const [name, value] of response.headers) if (!isConnectionHeader(name)) list.push([name, value]);
   return list;
+}
+
+/** What a light Response has to be sent goes as it is. */
+function deliverParts({ status, statusText, lines, body }: ResponseParts, startResponse: StartResponse): Body {
+  const list: Array<readonly [string, string]> = [];
+  for (let index = 0; index < lines.length; index += 2) {
+    const name = lines[index] ?? "";
+    if (!isConnectionHeader(name)) list.push([name, lines[index + 1] ?? ""]);
+  }
+  startResponse(statusLine(status, statusText), list);
+  return body ?? "";
+}
+
+function statusLine(status: number, text: string): string {
+  return text === "" ? String(status) : `${status} ${text}`;
 }
 
 /** Bytes of a body that is read chunk by chunk; `close` cancels what was not read. */
@@ -115,10 +131,12 @@ function oneTurn(): Promise<undefined> {
 }
 
 async function deliver(response: Response, startResponse: StartResponse): Promise<Body> {
+  const parts = isObject(response) ? LightResponse.partsOf(response) : undefined;
+  if (parts !== undefined) return deliverParts(parts, startResponse);
   if (!isResponse(response)) throw new ContractError("the fetch handler did not return a Response");
   if (response.bodyUsed) throw new ContractError("the fetch handler returned a Response whose body has been read");
   const headers = headersOf(response);
-  const write = startResponse(`${response.status} ${response.statusText}`.trimEnd(), headers);
+  const write = startResponse(statusLine(response.status, response.statusText), headers);
   const stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | null = response.body;
   if (stream === null) return "";
   if (!("getReader" in stream)) return stream;

@@ -1,22 +1,46 @@
-// The Request that a fetch handler gets, made of an environ (Fetch standard, section 5.3).
-// Rules: the URL is the one that the client sees, whole, mount point included; the body streams from `wsgi.input` as it is
-// read; a request that cannot be written as a URL is the client's fault.
+// The Request that a fetch handler gets, made of an environ.
+// Rules: the URL is the one that the client sees, whole, mount point included, as the URL standard writes it; a request that
+// cannot be written as a URL is the client's fault.
 
 import { InputFormatError } from "../errors.ts";
-import { hasBody } from "../gateway/input.ts";
 import type { Environ } from "../spec.ts";
+import { hasLightClasses } from "./fetch-globals.ts";
+import { LightHeaders } from "./light-headers.ts";
+import { LightRequest } from "./light-request.ts";
 import { rawHeadersOf } from "./node-headers.ts";
+import { realRequest } from "./real-request.ts";
 import { escapeBytes, requestTargetOf } from "./request-target.ts";
 
+/** A target that stands in a URL as it came: nothing to escape, no dots to resolve. */
+const plainTarget = /^\/(?!.*\/\.)[\w!$&()*+,\-./:;=@~]*(?:\?[\w!$&()*+,\-./:;=@~?%]*)?$/;
+
+/** The origin that was asked for last: a site has few names, and it takes long to read one. */
+let lastName = "";
+let lastOrigin: string | undefined;
+
 /** The URL as the client sees it. Throws InputFormatError (400) for a Host header that is no host. */
-function urlOf(environ: Environ): URL {
+function urlOf(environ: Environ): string {
   const originalUrl = escapeBytes(requestTargetOf(environ).originalUrl);
-  if (/^https?:\/\//i.test(originalUrl)) return parse(originalUrl);
+  if (/^https?:\/\//i.test(originalUrl)) return parse(originalUrl).href;
   const scheme = environ["wsgi.url_scheme"];
   const usualPort = scheme === "https" ? "443" : "80";
   const { SERVER_NAME: name, SERVER_PORT: port } = environ;
   const host = environ["HTTP_HOST"] ?? (port === usualPort ? name : `${name}:${port}`);
-  return parse(`${scheme}://${host}${originalUrl.startsWith("/") ? originalUrl : "/"}`);
+  const site = `${scheme}://${host}`;
+  if (plainTarget.test(originalUrl)) {
+    if (site !== lastName) {
+      lastOrigin = originOf(site);
+      lastName = site;
+    }
+    if (lastOrigin !== undefined) return lastOrigin + originalUrl;
+  }
+  return parse(site + (originalUrl.startsWith("/") ? originalUrl : "/")).href;
+}
+
+/** The URL of a site without the slash at its end; undefined for a text that has more in it than a site. */
+function originOf(site: string): string | undefined {
+  const url = URL.canParse(site) ? new URL(site) : undefined;
+  return url?.href === `${url?.origin}/` ? url.origin : undefined;
 }
 
 function parse(text: string): URL {
@@ -27,32 +51,10 @@ function parse(text: string): URL {
   return url;
 }
 
-/** The body as a stream that reads the input no faster than it is read itself. */
-function streamOf(environ: Environ): ReadableStream<Uint8Array> {
-  const chunks = environ["wsgi.input"][Symbol.asyncIterator]();
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const { done, value } = await chunks.next();
-        if (done === true) controller.close();
-        else controller.enqueue(value);
-      },
-      async cancel() {
-        await chunks.return?.();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
-
 export function createFetchRequest(environ: Environ): Request {
-  const headers = new Headers();
-  const lines = rawHeadersOf(environ);
-  for (let index = 0; index < lines.length; index += 2) headers.append(lines[index] ?? "", lines[index + 1] ?? "");
-  const method = environ.REQUEST_METHOD;
-  const signal = environ["tsgi.signal"];
   const url = urlOf(environ);
-  if (method === "GET" || method === "HEAD" || !hasBody(environ)) return new Request(url, { method, headers, signal });
-  const body = streamOf(environ);
-  return new Request(url, { method, headers, signal, body, duplex: "half" });
+  const light = hasLightClasses() ? LightRequest.of(environ, url) : undefined;
+  if (light !== undefined) return light as unknown as Request;
+  const headers = new LightHeaders(() => rawHeadersOf(environ));
+  return realRequest(environ, { method: environ.REQUEST_METHOD, url, headers: [...headers] });
 }

@@ -6,6 +6,7 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LoadError, messageOf, systemCodeOf } from "../errors.ts";
+import { installLightClasses } from "../adapters/fetch-globals.ts";
 import type { ListenCapture } from "../adapters/listen-capture.ts";
 import type { AdapterName } from "../adapters/names.ts";
 import type { Application, Log } from "../spec.ts";
@@ -256,6 +257,7 @@ async function runBundle(
 ): Promise<ScriptOutcome> {
   const { moduleFormat, watch } = entry;
   beforeRun?.(bundle);
+  installLightClasses();
   const resourcesBefore = resourcesInUse();
   const deadline = performance.now() + startDeadlineMs;
   try {

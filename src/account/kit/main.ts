@@ -1,6 +1,7 @@
 // The program of an upload kit, on the host: serves one CGI request with the application that lies beside it, bundled.
 // Rules: nothing is compiled and nothing written; descriptor 1 already is stderr, as in bin/tsgi-cgi.
 
+import { installLightClasses } from "../../adapters/fetch-globals.ts";
 import { captureListen } from "../../adapters/listen-capture.ts";
 import type { AdapterName } from "../../adapters/names.ts";
 import { LoadError, messageOf } from "../../errors.ts";
@@ -34,6 +35,7 @@ async function loadKit(kit: Kit, log: ProcessLog): Promise<Application> {
   const { file, moduleFormat, exportName, adapter } = kit;
   const resourcesBefore = resourcesInUse();
   const deadline = performance.now() + startDeadlineMs;
+  installLightClasses();
   const capture = captureListen(file, log);
   const namespace = await kit.importApplication().catch((error: unknown) => {
     throw new LoadError("failed-inside", `${file} failed while it was loaded: ${messageOf(error)}`, error);

@@ -1,0 +1,105 @@
+// The global Request, Response, Headers and fetch of a process that runs applications: Node's own, with light ones in their
+// place where those do (light-request.ts, light-response.ts), as a text that is answered. Node's take long to load and to make.
+// Rules: nothing of Node's is loaded before it is needed; an application sees of a light one what it would see of Node's, and
+// what takes one of Node's gets that.
+
+import type { FetchClasses } from "./fetch-classes.ts";
+import { fetchClasses, findFetchClassesBy } from "./fetch-classes.ts";
+import { LightRequest } from "./light-request.ts";
+import { lightJson, lightResponse } from "./light-response.ts";
+
+type Name = keyof FetchClasses;
+type Constructor = (new (...parameters: unknown[]) => object) & { prototype: object };
+
+let isInstalled = false;
+
+/** Whether the global classes know of light ones. */
+export function hasLightClasses(): boolean {
+  return isInstalled;
+}
+
+/** Puts them in the place of Node's, once. */
+export function installLightClasses(): void {
+  if (isInstalled) return;
+  isInstalled = true;
+  const own = { Request: ownOf("Request"), Response: ownOf("Response"), Headers: ownOf("Headers") };
+  const request = lateClass("Request", 1, ([input, ...rest], extending) => {
+    const { Request } = fetchClasses();
+    return Reflect.construct(Request, [LightRequest.orReal(input), ...rest], extending ?? Request) as object;
+  });
+  const response = lateClass("Response", 0, (parameters, extending) => {
+    const [body, init] = parameters;
+    const light = extending === undefined ? lightResponse(body, init) : undefined;
+    if (light !== undefined) return light;
+    const { Response } = fetchClasses();
+    return Reflect.construct(Response, parameters, extending ?? Response) as object;
+  });
+  Object.assign(response.target, { json: responseOfJson });
+  findFetchClassesBy(() => {
+    const classes = { Request: own.Request(), Response: own.Response(), Headers: own.Headers() } as FetchClasses;
+    request.becomes(classes.Request);
+    response.becomes(classes.Response);
+    return classes;
+  });
+  define("Request", { value: request.known, writable: true });
+  define("Response", { value: response.known, writable: true });
+  const { fetch } = globalThis;
+  const withReal = {
+    fetch: (input: unknown, ...rest: [RequestInit?]) => fetch(LightRequest.orReal(input) as Request, ...rest),
+  };
+  globalThis.fetch = withReal.fetch;
+  define("Headers", {
+    get: () => fetchClasses().Headers,
+    set: (value: unknown) => define("Headers", { value, writable: true }),
+  });
+}
+
+function define(name: Name, property: PropertyDescriptor): void {
+  Object.defineProperty(globalThis, name, { ...property, configurable: true });
+}
+
+/** Node's global class of that name; it is loaded when it is asked for. */
+function ownOf(name: Name): () => unknown {
+  const property = Object.getOwnPropertyDescriptor(globalThis, name) ?? {};
+  return () => property.get?.call(globalThis) ?? property.value;
+}
+
+/** `extending` is the class that is made, where it is one that extends this. */
+type Construct = (parameters: unknown[], extending: Constructor | undefined) => object;
+
+interface LateClass {
+  /** What applications know as the class. */
+  readonly known: object;
+  /** Has the static members. */
+  readonly target: object;
+  /** Node's class is there: the late one is it, in all that can be seen. */
+  becomes(real: { readonly prototype: object }): void;
+}
+
+/** A class whose instances `construct` makes. A proxy, since Node's class has to be loaded for who asks what it has. */
+function lateClass(name: Name, length: number, construct: Construct): LateClass {
+  const target = function (): never {
+    throw new TypeError(`Class constructor ${name} cannot be invoked without 'new'`);
+  };
+  Object.defineProperties(target, { name: { value: name }, length: { value: length } });
+  const known: object = new Proxy(target, {
+    construct(_target, parameters: unknown[], newTarget) {
+      return construct(parameters, newTarget === known ? undefined : (newTarget as Constructor));
+    },
+    get(_target, key, receiver) {
+      if (key === "prototype" || !Object.hasOwn(target, key)) fetchClasses();
+      return Reflect.get(target, key, receiver) as unknown;
+    },
+  });
+  const becomes = (real: { readonly prototype: object }): void => {
+    target.prototype = real.prototype;
+    Object.setPrototypeOf(target, real);
+    Object.defineProperty(real.prototype, "constructor", { value: known });
+  };
+  return { known, target, becomes };
+}
+
+/** `Response.json`. */
+function responseOfJson(data: unknown, init?: ResponseInit): object {
+  return lightJson(data, init) ?? fetchClasses().Response.json(data, init);
+}
