@@ -2,11 +2,12 @@
 // Rules: files are stored as they come; a form that fails leaves no file behind, neither a temporary one nor one that went
 // where the application said.
 
+import { formTypeOf } from "./content-type.ts";
 import type { Fields } from "./fields.ts";
 import { FieldList } from "./fields.ts";
 import type { Form } from "./form.ts";
 import type { FormSource } from "./parts.ts";
-import { readFormParts } from "./parts.ts";
+import { readFields, readFormParts } from "./parts.ts";
 import type { UploadedFile } from "./uploaded-file.ts";
 import type { StoredFile } from "./uploaded-file.ts";
 
@@ -51,6 +52,12 @@ class CollectedForm implements Form {
 /** Reads the form. A file input that was left empty is no file. */
 export async function collectForm(source: FormSource): Promise<Form> {
   const fields = new FieldList();
+  const form = formTypeOf(source.environ);
+  if (form.type === "urlencoded") {
+    for await (const some of readFields(source, form.charset))
+      for (const { name, value } of some) fields.add(name, value);
+    return new CollectedForm(fields, []);
+  }
   const files: StoredFile[] = [];
   try {
     for await (const part of readFormParts(source)) {

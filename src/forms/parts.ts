@@ -13,10 +13,14 @@ export interface FormSource {
   readonly options: FormOptions;
 }
 
-async function* readUrlencodedForm(source: FormSource, charset: string | undefined): AsyncGenerator<FormField, void> {
-  const fields = new UrlencodedFields(charset, source.options);
-  for await (const chunk of source.environ["wsgi.input"]) yield* fields.push(chunk);
-  yield* fields.end();
+/** Reads a urlencoded form; gives the fields that came together together. */
+export async function* readFields(
+  { environ, options }: FormSource,
+  charset: string | undefined,
+): AsyncGenerator<FormField[], void> {
+  const fields = new UrlencodedFields(charset, options);
+  for await (const chunk of environ["wsgi.input"]) yield fields.push(chunk);
+  yield fields.end();
 }
 
 /** Reads the form part by part. Nothing is read before the first part is asked for. */
@@ -26,7 +30,7 @@ export async function* readFormParts(source: FormSource): AsyncGenerator<FormFie
     case "none":
       return;
     case "urlencoded":
-      yield* readUrlencodedForm(source, form.charset);
+      for await (const fields of readFields(source, form.charset)) yield* fields;
       return;
     case "multipart": {
       const { readMultipartForm } = await import("./multipart-form.ts"); // busboy is for those who get such forms

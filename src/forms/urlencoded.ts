@@ -15,6 +15,7 @@ const equals = 0x3d;
 const plus = 0x2b;
 const percent = 0x25;
 const space = 0x20;
+const nothing = Buffer.alloc(0);
 
 function hexDigit(byte: number | undefined): number {
   if (byte === undefined) return -1;
@@ -23,7 +24,9 @@ function hexDigit(byte: number | undefined): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
+/** Gives the very bytes where nothing is escaped. */
 function decodePercent(encoded: Buffer): Buffer {
+  if (!encoded.includes(percent) && !encoded.includes(plus)) return encoded;
   const decoded = Buffer.allocUnsafe(encoded.length);
   let length = 0;
   for (let index = 0; index < encoded.length; index += 1) {
@@ -59,27 +62,30 @@ class PairReader {
   }
 
   /** The pairs that `chunk` completes. */
-  *push(chunk: Buffer): Generator<RawPair, void, undefined> {
+  push(chunk: Buffer): RawPair[] {
+    const pairs: RawPair[] = [];
     let start = 0;
     for (let end = chunk.indexOf(ampersand); end !== -1; end = chunk.indexOf(ampersand, start)) {
       this.#keep(chunk.subarray(start, end));
-      yield* this.end();
+      pairs.push(...this.end());
       start = end + 1;
     }
     this.#keep(chunk.subarray(start));
+    return pairs;
   }
 
   /** The last pair, if there is one. */
-  *end(): Generator<RawPair, void, undefined> {
-    if (this.#restBytes === 0) return;
-    const encoded = Buffer.concat(this.#rest);
+  end(): RawPair[] {
+    const [first = nothing, ...more] = this.#rest;
+    if (first.length === 0) return [];
+    const encoded = more.length === 0 ? first : Buffer.concat(this.#rest);
     this.#rest = [];
     this.#restBytes = 0;
     const middle = encoded.indexOf(equals);
     const name = decodePercent(middle === -1 ? encoded : encoded.subarray(0, middle));
-    const value = decodePercent(middle === -1 ? Buffer.alloc(0) : encoded.subarray(middle + 1));
+    const value = decodePercent(middle === -1 ? nothing : encoded.subarray(middle + 1));
     this.#count(name.length, value.length);
-    yield [name, value];
+    return [[name, value]];
   }
 
   #keep(bytes: Buffer): void {
@@ -110,17 +116,15 @@ export class UrlencodedFields {
     this.#pairs = new PairReader(limitsOf(options));
   }
 
-  *push(chunk: Buffer): Generator<FormField, void, undefined> {
-    for (const pair of this.#pairs.push(chunk)) yield this.#field(pair);
+  push(chunk: Buffer): FormField[] {
+    return this.#pairs.push(chunk).map(this.#field);
   }
 
-  *end(): Generator<FormField, void, undefined> {
-    for (const pair of this.#pairs.end()) yield this.#field(pair);
+  end(): FormField[] {
+    return this.#pairs.end().map(this.#field);
   }
 
-  #field([name, value]: RawPair): FormField {
-    return this.#text.field(this.#text.of(name), this.#text.of(value));
-  }
+  readonly #field = ([name, value]: RawPair): FormField => this.#text.field(this.#text.of(name), this.#text.of(value));
 }
 
 /** The fields of a query or body that is here as a whole. Throws FormLimitError. */
