@@ -52,7 +52,7 @@ export class LightRequest {
 
   async arrayBuffer(): Promise<ArrayBuffer> {
     if (this.#real !== undefined) return await this.#real.arrayBuffer();
-    return Uint8Array.from(await this.#read()).buffer;
+    return new Uint8Array(await this.#read()).buffer;
   }
 
   async text(): Promise<string> {

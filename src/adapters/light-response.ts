@@ -1,4 +1,4 @@
-// A Response of a text, or of nothing, that is still what it was made of: most are only ever sent. Node's own, with its stream,
+// A Response of a text, of bytes or of nothing that is still what it was made of: most are only ever sent. Node's own, with its stream,
 // takes longer than all the rest of a small request. Whoever reads it, or clones it, gets the real one (Fetch standard, section 5.5).
 // Rules: what the real one would refuse, or take in a way of its own, is not light.
 
@@ -11,8 +11,10 @@ export interface ResponseParts {
   readonly statusText: string;
   /** Name, value, name, value. */
   readonly lines: readonly string[];
-  readonly body: string | null;
+  readonly body: ResponseBody;
 }
+
+type ResponseBody = string | Uint8Array<ArrayBuffer> | null;
 
 const tokenName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
@@ -20,7 +22,7 @@ const tokenName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const bodiless: ReadonlySet<number> = new Set([204, 205, 304]);
 
 export class LightResponse {
-  readonly #body: string | null;
+  readonly #body: ResponseBody;
   readonly #status: number;
   readonly #statusText: string;
   readonly #headers: LightHeaders;
@@ -99,16 +101,22 @@ const typeOfText = "text/plain;charset=UTF-8";
 
 /** The Response that `new Response(body, init)` makes; undefined where that takes the real one. */
 export function lightResponse(body: unknown, init: unknown, type: string = typeOfText): LightResponse | undefined {
-  const text = body ?? null;
+  const own = bodyOf(body);
   const given: unknown = init ?? {};
-  if ((text !== null && typeof text !== "string") || typeof given !== "object") return undefined;
+  if (own === undefined || typeof given !== "object") return undefined;
   const status = statusOf(given as ResponseInit);
   const lines = linesOf((given as ResponseInit).headers);
   if (status === undefined || lines === undefined) return undefined;
-  if (text === null) return new LightResponse({ body: text, ...status, lines });
-  if (bodiless.has(status.status)) return undefined;
-  if (!hasLine(lines, "content-type")) lines.push("content-type", type);
-  return new LightResponse({ body: text, ...status, lines });
+  if (own !== null && bodiless.has(status.status)) return undefined;
+  if (typeof own === "string" && !hasLine(lines, "content-type")) lines.push("content-type", type);
+  return new LightResponse({ body: own, ...status, lines });
+}
+
+/** A body that takes nothing of Node's; bytes are copied, since their owner may use them again. */
+function bodyOf(body: unknown): ResponseBody | undefined {
+  if (typeof body === "string") return body;
+  if (body instanceof Uint8Array && body.buffer instanceof ArrayBuffer) return new Uint8Array(body);
+  return body === undefined || body === null ? null : undefined;
 }
 
 /** The status that an init names, where it does as it stands; undefined for any other. */
@@ -140,7 +148,7 @@ function linesOf(headers: unknown): string[] | undefined {
   for (const [given, value] of Object.entries(headers as Record<string, unknown>)) {
     const name = given.toLowerCase();
     const text = typeof value === "number" ? String(value) : value;
-    if (typeof text !== "string" || !tokenName.test(name) || !plainValue.test(text)) return undefined;
+    if (typeof text !== "string" || !tokenName.test(given) || !plainValue.test(text)) return undefined;
     if (hasLine(lines, name)) return undefined;
     lines.push(name, text);
   }

@@ -57,6 +57,9 @@ const bodies: ReadonlyArray<readonly [string, () => unknown]> = [
   ["half a surrogate pair", () => "a\ud800b"],
   ["a number", () => 5],
   ["bytes", () => Buffer.from("bytes")],
+  ["no bytes", () => new Uint8Array()],
+  ["shared bytes", () => new Uint8Array(new SharedArrayBuffer(3))],
+  ["wide numbers", () => new Uint16Array([1, 256])],
   ["a stream", stream],
   ["a form", () => new URLSearchParams({ a: "1" })],
 ];
@@ -79,6 +82,7 @@ const inits: ReadonlyArray<readonly [string, () => unknown]> = [
   ["an empty value", () => ({ headers: { "x-a": "" } })],
   ["one name in two cases", () => ({ headers: { "X-A": "1", "x-a": "2" } })],
   ["a bad name", () => ({ headers: { "x a": "1" } })],
+  ["a name beyond bytes", () => ({ headers: { "\u212a": "1" } })],
   ["a bad value", () => ({ headers: { "x-a": "1\n2" } })],
   ["a value beyond bytes", () => ({ headers: { "x-a": "\u20ac" } })],
   ["a value of Latin-1", () => ({ headers: { "x-a": "\u00e9" } })],
@@ -154,6 +158,17 @@ describe("a Response", () => {
     expect(await reply(new Response(body))).toBe("taken");
     const first = new Response("made anew", { headers: { a: "1" } });
     expect(await reply(new Response(first.body, first))).toBe("made anew");
+  });
+
+  test("of bytes is what they were", async () => {
+    const bytes = Buffer.from("first");
+    const response = new Response(bytes);
+    bytes.write("other");
+    const reply = await runDirect(
+      fromFetchHandler(() => response),
+      { method: "GET", url: "/" },
+    );
+    expect([reply.body.toString(), await response.text()]).toEqual(["first", "first"]);
   });
 
   test("can be of a class that extends it", async () => {
