@@ -33,7 +33,7 @@ export const applicationPages: readonly CodePage[] = [
     codes: ["TSGI2101"],
     title: "an uncaught error",
     meaning:
-      "The request that it comes from got a 500, where it is known and had no answer yet. The state of the process is in doubt: the daemon replaces the worker when its other requests have ended.",
+      "Its request got a 500: at once where it is known; else, the first time, what has no answer 3 seconds later, or 10 if several run. The worker, whose state is in doubt, is replaced when its other requests have ended.",
     causes: ["an error thrown in a timer or event handler", "a rejected promise that nobody handles"],
     remedies: ["handle the error where the stack points", "add an 'error' handler to the emitter that it names"],
   },

@@ -186,14 +186,16 @@ export class Exchange {
     this.#fail(error);
   }
 
-  /**
-   * An error of its code that nobody caught, in a process that goes on: a client that has got nothing yet gets a 500, as with
-   * `expire`. False where the response has begun or is over: that may go on.
-   */
+  /** An error of its code that nobody caught, in a process that goes on: as with `expire`. False, and nothing, unless unanswered. */
   failUnanswered(error: unknown): boolean {
-    if (this.#isEnded || this.#gone !== undefined || this.#response.isHeadSent) return false;
+    if (!this.isUnanswered) return false;
     this.#giveUp(error);
     return true;
+  }
+
+  /** Whether somebody waits for a response of which nothing was sent. */
+  get isUnanswered(): boolean {
+    return !this.#isEnded && this.#gone === undefined && !this.#response.isHeadSent;
   }
 
   #giveUp(error: unknown): void {

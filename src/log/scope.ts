@@ -13,8 +13,11 @@ import type { Log } from "../spec.ts";
 export interface ScopedRequest {
   /** Its lines carry the request's id and script. Made when first used. */
   readonly log: Log;
-  /** The scope's own: whether it counts the request among those that it does not follow. */
-  isUnfollowed: boolean;
+  /** The scope's own: the requests that are not followed and began before and after this one. */
+  older: ScopedRequest | undefined;
+  newer: ScopedRequest | undefined;
+  /** Whether nobody has got anything of its response. */
+  readonly isUnanswered: boolean;
   /** Answers an error of its code that nobody caught; false where its response goes on, or is over. */
   failUnanswered(error: unknown): boolean;
 }
@@ -29,14 +32,19 @@ export interface ScopeOptions {
 export class RequestScope {
   readonly #isExclusive: boolean;
   #now: ScopedRequest | undefined;
-  /** How many requests run that are not followed, and the last one of them to begin. A set of them costs 16 us each. */
-  #unfollowed = 0;
-  #last: ScopedRequest | undefined;
+  /** The first and the last to begin of those that run and are not followed. They are a chain, since a set costs 16 us for each. */
+  #oldest: ScopedRequest | undefined;
+  #newest: ScopedRequest | undefined;
   #storage: AsyncLocalStorage<ScopedRequest> | undefined;
 
   constructor({ isExclusive, isFollowing = false }: ScopeOptions) {
     this.#isExclusive = isExclusive;
-    if (isFollowing) this.#storage = new AsyncLocalStorage();
+    if (isFollowing) this.follow();
+  }
+
+  /** Follows the requests that begin from now on. */
+  follow(): void {
+    this.#storage ??= new AsyncLocalStorage();
   }
 
   /** Whether requests are followed through their promises. */
@@ -51,9 +59,7 @@ export class RequestScope {
     try {
       if (this.#storage !== undefined) this.#storage.run(request, work);
       else {
-        request.isUnfollowed = true;
-        this.#unfollowed += 1;
-        this.#last = request;
+        this.#chain(request);
         work();
       }
     } finally {
@@ -62,9 +68,32 @@ export class RequestScope {
   }
 
   ended(request: ScopedRequest): void {
-    if (request.isUnfollowed) this.#unfollowed -= 1;
-    if (this.#last === request) this.#last = undefined;
+    this.#unchain(request);
     if (this.#isExclusive && this.#now === request) this.#now = undefined;
+  }
+
+  #chain(request: ScopedRequest): void {
+    request.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = request;
+    else this.#newest.newer = request;
+    this.#newest = request;
+  }
+
+  #unchain(request: ScopedRequest): void {
+    const { older, newer } = request;
+    if (this.#oldest === request) this.#oldest = newer;
+    if (this.#newest === request) this.#newest = older;
+    if (older !== undefined) older.newer = newer;
+    if (newer !== undefined) newer.older = older;
+    request.older = undefined;
+    request.newer = undefined;
+  }
+
+  /** Requests that run and are not followed: what happens now may be of any of them. */
+  get unfollowed(): readonly ScopedRequest[] {
+    const found: ScopedRequest[] = [];
+    for (let request = this.#oldest; request !== undefined; request = request.newer) found.push(request);
+    return found;
   }
 
   get #certain(): ScopedRequest | undefined {
@@ -74,9 +103,9 @@ export class RequestScope {
   /** The request whose code runs now, as far as is known; asking without finding one is what switches the following on. */
   find(): ScopedRequest | undefined {
     const found = this.#certain;
-    if (found !== undefined || this.#isExclusive || this.#unfollowed === 0) return found;
-    this.#storage ??= new AsyncLocalStorage();
-    return this.#unfollowed === 1 ? this.#last : undefined;
+    if (found !== undefined || this.#isExclusive || this.#oldest === undefined) return found;
+    this.follow();
+    return this.#oldest === this.#newest ? this.#oldest : undefined;
   }
 
   /**

@@ -132,7 +132,8 @@ class Dispatch implements ScopedRequest, ExchangeObserver {
   readonly #requestId: string;
   /** Undefined where nobody wants to know. */
   readonly #observation: Observation | undefined;
-  isUnfollowed = false;
+  older: ScopedRequest | undefined;
+  newer: ScopedRequest | undefined;
   #script = "";
   #log: Log | undefined;
   /** When the application was called; undefined before, and where nobody wants to know. */
@@ -154,6 +155,10 @@ class Dispatch implements ScopedRequest, ExchangeObserver {
 
   get log(): Log {
     return (this.#log ??= this.#service.log.child({ request_id: this.#requestId, script: this.#script }));
+  }
+
+  get isUnanswered(): boolean {
+    return this.#exchange?.isUnanswered === true;
   }
 
   failUnanswered(error: unknown): boolean {

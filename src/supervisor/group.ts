@@ -311,8 +311,9 @@ export class ProcessGroup {
       case "drained":
         this.#drained(worker, message.isWhole);
         break;
-      case "failing": // the worker has logged it, and the plan replaces it: by one that knows whose error the next is
+      case "failing": // the worker has logged it, and the plan replaces it; from now on all know whose error the next is
         this.#workerConfig = { ...this.#workerConfig, isFollowing: true };
+        for (const each of this.#workers.values()) each.send({ type: "follow" });
         break;
     }
     this.#step();

@@ -79,6 +79,8 @@ export type ToWorker =
   | { readonly type: "drain"; readonly deadlineMs: number; readonly handsOver: boolean; readonly reason: string }
   /** Open the log file that has the name now. */
   | { readonly type: "reopen-log" }
+  /** Know from now on which request code belongs to, whatever that costs. */
+  | { readonly type: "follow" }
   /** Send the listening socket back. */
   | { readonly type: "lend" }
   /** All that was to be done is done: end. */

@@ -46,6 +46,9 @@ const checkIntervalMs = 1000;
 
 /** How long after its start a worker looks for what others have left, ms. */
 const sweepMs = 200;
+/** How long a request may still take after an error that may be its own: the only one that ran, or one of several, ms. */
+const suspectMs = 3000;
+const suspectsMs = 10_000;
 
 /** How long an application that is known to load may wait for something without a watchdog, and then serve without one, ms. */
 const unwatchedLoadMs = 100;
@@ -171,6 +174,9 @@ export class Worker {
         if (handle !== undefined) this.#channel.send({ type: "lent" }, handle);
         break;
       }
+      case "follow":
+        this.#scope.follow();
+        break;
       case "boot":
       case "reopen-log":
       case "leave":
@@ -184,10 +190,23 @@ export class Worker {
     const fields = isRequests ? { code: "TSGI2101" } : { code: "TSGI2101", err: error };
     const place = isRequests ? "in" : "outside";
     this.#log.error(fields, `uncaught error ${place} a request: this worker will be replaced`);
+    if (!isRequests) this.#failSuspects(error);
     if (this.#isFailing) return;
     this.#isFailing = true;
     this.#channel.send({ type: "failing", message: describe(error) });
   };
+
+  /**
+   * One of the requests that run may wait for ever for what the error ended. Which, nobody knows: all of them that have no answer
+   * after a while are given up.
+   */
+  #failSuspects(error: unknown): void {
+    const suspects = this.#scope.unfollowed.filter(({ isUnanswered }) => isUnanswered);
+    const ms = suspects.length === 1 ? suspectMs : suspectsMs;
+    setTimeout(() => {
+      for (const request of suspects) request.failUnanswered(error);
+    }, ms).unref();
+  }
 
   /** The supervisor is gone: ends what runs, and settles. */
   async abandoned(): Promise<void> {

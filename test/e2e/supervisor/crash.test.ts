@@ -172,6 +172,20 @@ describe("an error outside of any request", () => {
     expect(supervised.log.match(/uncaught error in a request: this worker will be replaced/gu)).toHaveLength(2);
   }, 60_000);
 
+  test("a request that can be meant by the first such error is answered too, and others go on", async () => {
+    const supervised = await Supervised.start(workspace, {
+      app: workspace.app("supervised.ts"),
+      processes: 1,
+      expectLog: [/AH01071: Got error 'tsgi: Error: rejected before an answer/u],
+    });
+    const held = await HeldResponse.open(supervised, "/ticking");
+    const reply = await supervised.request("/throw-unanswered?reject");
+    expect([reply.status, reply.complete]).toEqual([500, true]);
+    await held.goesOn();
+    expect(await held.finish()).toBeGreaterThan(0);
+    expect(supervised.log).toMatch(/uncaught error outside a request: this worker will be replaced/u);
+  }, 60_000);
+
   test("what runs in that worker ends within its time", async () => {
     const supervised = await start();
     const held = await HeldResponse.open(supervised, "/throw-around");
