@@ -5,7 +5,7 @@
 
 import type { FetchClasses } from "./fetch-classes.ts";
 import { fetchClasses, findFetchClassesBy } from "./fetch-classes.ts";
-import { LightRequest } from "./light-request.ts";
+import { orReal } from "./light-request.ts";
 import { lightJson, lightResponse } from "./light-response.ts";
 
 type Name = keyof FetchClasses;
@@ -25,7 +25,7 @@ export function installLightClasses(): void {
   const own = { Request: ownOf("Request"), Response: ownOf("Response"), Headers: ownOf("Headers") };
   const request = lateClass("Request", 1, ([input, ...rest], extending) => {
     const { Request } = fetchClasses();
-    return Reflect.construct(Request, [LightRequest.orReal(input), ...rest], extending ?? Request) as object;
+    return Reflect.construct(Request, [orReal(input), ...rest], extending ?? Request) as object;
   });
   const response = lateClass("Response", 0, (parameters, extending) => {
     const [body, init] = parameters;
@@ -34,7 +34,7 @@ export function installLightClasses(): void {
     const { Response } = fetchClasses();
     return Reflect.construct(Response, parameters, extending ?? Response) as object;
   });
-  Object.assign(response.target, { json: responseOfJson });
+  Object.assign(response.target, { json });
   findFetchClassesBy(() => {
     const classes = { Request: own.Request(), Response: own.Response(), Headers: own.Headers() } as FetchClasses;
     request.becomes(classes.Request);
@@ -43,11 +43,11 @@ export function installLightClasses(): void {
   });
   define("Request", { value: request.known, writable: true });
   define("Response", { value: response.known, writable: true });
-  const { fetch } = globalThis;
-  const withReal = {
-    fetch: (input: unknown, ...rest: [RequestInit?]) => fetch(LightRequest.orReal(input) as Request, ...rest),
+  const ownFetch = globalThis.fetch;
+  globalThis.fetch = function fetch(input: unknown, ...rest: [RequestInit?]): Promise<Response> {
+    fetchClasses(); // it loads them in any case
+    return ownFetch(orReal(input) as Request, ...rest);
   };
-  globalThis.fetch = withReal.fetch;
   define("Headers", {
     get: () => fetchClasses().Headers,
     set: (value: unknown) => define("Headers", { value, writable: true }),
@@ -58,10 +58,15 @@ function define(name: Name, property: PropertyDescriptor): void {
   Object.defineProperty(globalThis, name, { ...property, configurable: true });
 }
 
-/** Node's global class of that name; it is loaded when it is asked for. */
+/** Node's global class of that name; it is loaded when it is asked for. Node 20 makes it the global one again in doing so. */
 function ownOf(name: Name): () => unknown {
   const property = Object.getOwnPropertyDescriptor(globalThis, name) ?? {};
-  return () => property.get?.call(globalThis) ?? property.value;
+  return () => {
+    const now = Object.getOwnPropertyDescriptor(globalThis, name) ?? {};
+    const own: unknown = property.get?.call(globalThis) ?? property.value;
+    Object.defineProperty(globalThis, name, now);
+    return own;
+  };
 }
 
 /** `extending` is the class that is made, where it is one that extends this. */
@@ -82,24 +87,38 @@ function lateClass(name: Name, length: number, construct: Construct): LateClass 
     throw new TypeError(`Class constructor ${name} cannot be invoked without 'new'`);
   };
   Object.defineProperties(target, { name: { value: name }, length: { value: length } });
+  /** What `target` is when Node's class is there. */
+  const whole = (): object => {
+    fetchClasses();
+    return target;
+  };
   const known: object = new Proxy(target, {
-    construct(_target, parameters: unknown[], newTarget) {
-      return construct(parameters, newTarget === known ? undefined : (newTarget as Constructor));
-    },
+    construct: (_target, parameters: unknown[], newTarget) =>
+      construct(parameters, newTarget === known ? undefined : (newTarget as Constructor)),
     get(_target, key, receiver) {
-      if (key === "prototype" || !Object.hasOwn(target, key)) fetchClasses();
-      return Reflect.get(target, key, receiver) as unknown;
+      const isThere = key !== "prototype" && Object.hasOwn(target, key);
+      return Reflect.get(isThere ? target : whole(), key, receiver) as unknown;
     },
+    has: (_target, key) => Reflect.has(whole(), key),
+    ownKeys: () => Reflect.ownKeys(whole()),
+    getOwnPropertyDescriptor: (_target, key) => Reflect.getOwnPropertyDescriptor(whole(), key),
+    defineProperty: (_target, key, property) => Reflect.defineProperty(whole(), key, property),
+    getPrototypeOf: () => Reflect.getPrototypeOf(whole()),
+    setPrototypeOf: (_target, prototype) => Reflect.setPrototypeOf(whole(), prototype),
+    preventExtensions: () => Reflect.preventExtensions(whole()),
   });
   const becomes = (real: { readonly prototype: object }): void => {
     target.prototype = real.prototype;
-    Object.setPrototypeOf(target, real);
+    for (const [key, property] of Object.entries(Object.getOwnPropertyDescriptors(real))) {
+      if (!Object.hasOwn(target, key)) Object.defineProperty(target, key, property);
+    }
+    Object.setPrototypeOf(target, Object.getPrototypeOf(real) as object);
     Object.defineProperty(real.prototype, "constructor", { value: known });
   };
   return { known, target, becomes };
 }
 
 /** `Response.json`. */
-function responseOfJson(data: unknown, init?: ResponseInit): object {
-  return lightJson(data, init) ?? fetchClasses().Response.json(data, init);
+function json(data: unknown, ...rest: [ResponseInit?]): object {
+  return lightJson(data, rest[0]) ?? fetchClasses().Response.json(data, ...rest);
 }

@@ -7,7 +7,7 @@ import { ContractError } from "../errors.ts";
 import { headOnly } from "../gateway/response.ts";
 import type { Application, Body, Environ, HeaderList, StartResponse } from "../spec.ts";
 import { createFetchRequest } from "./fetch-request.ts";
-import { LightResponse, type ResponseParts } from "./light-response.ts";
+import { takeParts, type ResponseParts } from "./light-response.ts";
 import { isConnectionHeader } from "./node-headers.ts";
 
 /** The third argument of a handler, as workers runtimes have it. */
@@ -131,7 +131,7 @@ function oneTurn(): Promise<undefined> {
 }
 
 async function deliver(response: Response, startResponse: StartResponse): Promise<Body> {
-  const parts = isObject(response) ? LightResponse.partsOf(response) : undefined;
+  const parts = isObject(response) ? takeParts(response) : undefined;
   if (parts !== undefined) return deliverParts(parts, startResponse);
   if (!isResponse(response)) throw new ContractError("the fetch handler did not return a Response");
   if (response.bodyUsed) throw new ContractError("the fetch handler returned a Response whose body has been read");

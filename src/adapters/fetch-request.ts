@@ -6,13 +6,13 @@ import { InputFormatError } from "../errors.ts";
 import type { Environ } from "../spec.ts";
 import { hasLightClasses } from "./fetch-globals.ts";
 import { LightHeaders } from "./light-headers.ts";
-import { LightRequest } from "./light-request.ts";
+import { lightRequest } from "./light-request.ts";
 import { rawHeadersOf } from "./node-headers.ts";
 import { realRequest } from "./real-request.ts";
 import { escapeBytes, requestTargetOf } from "./request-target.ts";
 
 /** A target that stands in a URL as it came: nothing to escape, no dots to resolve. */
-const plainTarget = /^\/(?!.*\/\.)[\w!$&()*+,\-./:;=@~]*(?:\?[\w!$&()*+,\-./:;=@~?%]*)?$/;
+const plainTarget = /^(?!.*\/\.)\/[\w!$&()*+,\-./:;=@~]*(?:\?[\w!$&()*+,\-./:;=@~?%]*)?$/;
 
 /** The origin that was asked for last: a site has few names, and it takes long to read one. */
 let lastName = "";
@@ -37,10 +37,11 @@ function urlOf(environ: Environ): string {
   return parse(site + (originalUrl.startsWith("/") ? originalUrl : "/")).href;
 }
 
-/** The URL of a site without the slash at its end; undefined for a text that has more in it than a site. */
+/** A site as the URL standard writes it; undefined where that changes more than large letters, and where there is more in it. */
 function originOf(site: string): string | undefined {
   const url = URL.canParse(site) ? new URL(site) : undefined;
-  return url?.href === `${url?.origin}/` ? url.origin : undefined;
+  const origin = site.toLowerCase();
+  return url?.origin === origin && url.href === `${origin}/` ? origin : undefined;
 }
 
 function parse(text: string): URL {
@@ -53,8 +54,8 @@ function parse(text: string): URL {
 
 export function createFetchRequest(environ: Environ): Request {
   const url = urlOf(environ);
-  const light = hasLightClasses() ? LightRequest.of(environ, url) : undefined;
+  const light = hasLightClasses() ? lightRequest(environ, url) : undefined;
   if (light !== undefined) return light as unknown as Request;
-  const headers = new LightHeaders(() => rawHeadersOf(environ));
+  const headers = new LightHeaders(rawHeadersOf(environ));
   return realRequest(environ, { method: environ.REQUEST_METHOD, url, headers: [...headers] });
 }

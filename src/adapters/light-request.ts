@@ -4,103 +4,115 @@
 
 import type { Environ } from "../spec.ts";
 import { standInFor } from "./fetch-classes.ts";
-import { LightHeaders } from "./light-headers.ts";
+import { followHeaders, LightHeaders } from "./light-headers.ts";
 import { rawHeadersOf } from "./node-headers.ts";
 import { hasRequestBody, realRequest } from "./real-request.ts";
 
 /** Those that are written in one way only. */
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
-export class LightRequest {
-  readonly #environ: Environ;
-  readonly #method: string;
-  readonly #url: string;
-  #headers: LightHeaders | undefined;
-  #isRead = false;
-  #real: Request | undefined;
+/** See light-headers.ts. */
+const state = Symbol("request");
 
-  private constructor(environ: Environ, url: string) {
-    this.#environ = environ;
-    this.#method = environ.REQUEST_METHOD;
-    this.#url = url;
+interface State {
+  readonly environ: Environ;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: LightHeaders;
+  readonly hasBody: boolean;
+  /** Its body has been asked for. */
+  isRead: boolean;
+  real: Request | undefined;
+}
+
+export class LightRequest {
+  readonly [state]: State;
+
+  constructor(environ: Environ, method: string, url: string) {
+    const headers = new LightHeaders(rawHeadersOf(environ));
+    const hasBody = hasRequestBody(environ, method);
+    this[state] = { environ, method, url, headers, hasBody, isRead: false, real: undefined };
   }
 
   get method(): string {
-    return this.#method;
+    return this[state].method;
   }
 
   get url(): string {
-    return this.#url;
+    return this[state].url;
   }
 
   get headers(): LightHeaders {
-    this.#headers ??= new LightHeaders(() => rawHeadersOf(this.#environ));
-    return this.#headers;
+    return this[state].headers;
   }
 
   get signal(): AbortSignal {
-    return this.#environ["tsgi.signal"];
+    return this[state].environ["tsgi.signal"];
   }
 
   get body(): ReadableStream<Uint8Array> | null {
-    return this.#hasBody ? LightRequest.realOf(this).body : null;
+    return this[state].hasBody ? realOf(this).body : null;
   }
 
   get bodyUsed(): boolean {
-    return this.#real?.bodyUsed ?? this.#isRead;
+    const { real, isRead } = this[state];
+    return real?.bodyUsed ?? isRead;
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
-    if (this.#real !== undefined) return await this.#real.arrayBuffer();
-    return new Uint8Array(await this.#read()).buffer;
+    const { real } = this[state];
+    return real === undefined ? new Uint8Array(await read(this[state])).buffer : await real.arrayBuffer();
   }
 
   async text(): Promise<string> {
-    if (this.#real !== undefined) return await this.#real.text();
-    const text = (await this.#read()).toString("utf8");
-    return text.startsWith("\u{feff}") ? text.slice(1) : text;
+    const { real } = this[state];
+    return real === undefined ? textOf(await read(this[state])) : await real.text();
   }
 
   async json(): Promise<unknown> {
-    return JSON.parse(await this.text());
-  }
-
-  get #hasBody(): boolean {
-    return hasRequestBody(this.#environ, this.#method);
-  }
-
-  /** The whole body. Rejects with TypeError when it was asked for before. */
-  async #read(): Promise<Buffer> {
-    if (!this.#hasBody) return Buffer.alloc(0);
-    if (this.#isRead) throw new TypeError("Body is unusable: Body has already been read");
-    this.#isRead = true;
-    return await this.#environ["wsgi.input"].bytes(Infinity);
-  }
-
-  /** The Request of a request; undefined where that takes the real one. */
-  static of(environ: Environ, url: string): LightRequest | undefined {
-    return methods.has(environ.REQUEST_METHOD) ? new LightRequest(environ, url) : undefined;
-  }
-
-  static realOf(request: LightRequest): Request {
-    if (request.#real === undefined) {
-      const { method, url, headers } = request;
-      request.#real = realRequest(request.#environ, { method, url, headers: [...headers] });
-      if (request.#isRead) void request.#real.body?.getReader().cancel();
-      LightHeaders.follow(headers, request.#real.headers);
-    }
-    return request.#real;
-  }
-
-  /** A value to give to Node's own classes. */
-  static orReal(value: unknown): unknown {
-    const isLight = typeof value === "object" && value !== null && #environ in value;
-    return isLight ? LightRequest.realOf(value) : value;
+    const { real } = this[state];
+    return real === undefined ? JSON.parse(textOf(await read(this[state]))) : await real.json();
   }
 }
 
+/** The whole body. Rejects with TypeError when it was asked for before. */
+async function read(own: State): Promise<Buffer> {
+  if (!own.hasBody) return Buffer.alloc(0);
+  if (own.isRead) throw new TypeError("Body is unusable: Body has already been read");
+  own.isRead = true;
+  return await own.environ["wsgi.input"].bytes(Infinity);
+}
+
+function textOf(bytes: Buffer): string {
+  const text = bytes.toString("utf8");
+  return text.startsWith("\u{feff}") ? text.slice(1) : text;
+}
+
+/** The Request of a request; undefined where that takes the real one. */
+export function lightRequest(environ: Environ, url: string): LightRequest | undefined {
+  const { REQUEST_METHOD: method } = environ;
+  return methods.has(method) ? new LightRequest(environ, method, url) : undefined;
+}
+
+function realOf(request: LightRequest): Request {
+  const own = request[state];
+  if (own.real === undefined) {
+    const { environ, method, url, headers } = own;
+    const real = realRequest(environ, { method, url, headers: [...headers] });
+    if (own.isRead) void real.body?.getReader().cancel();
+    followHeaders(headers, real.headers);
+    own.real = real;
+  }
+  return own.real;
+}
+
+/** A value to give to Node's own classes. */
+export function orReal(value: unknown): unknown {
+  return value instanceof LightRequest ? realOf(value) : value;
+}
+
 standInFor(
-  { name: "Request", prototype: LightRequest.prototype, realOf: (given) => LightRequest.realOf(given as LightRequest) },
+  { name: "Request", prototype: LightRequest.prototype, realOf: (given) => realOf(given as LightRequest) },
   {
     getters: [
       "cache",

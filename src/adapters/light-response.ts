@@ -2,8 +2,9 @@
 // takes longer than all the rest of a small request. Whoever reads it, or clones it, gets the real one (Fetch standard, section 5.5).
 // Rules: what the real one would refuse, or take in a way of its own, is not light.
 
+import { types } from "node:util";
 import { fetchClasses, hasFetchClasses, standInFor } from "./fetch-classes.ts";
-import { LightHeaders, plainValue } from "./light-headers.ts";
+import { followHeaders, LightHeaders, linesNow, plainValue } from "./light-headers.ts";
 
 /** What a Response was made of. */
 export interface ResponseParts {
@@ -21,34 +22,42 @@ const tokenName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Statuses that go without a body. */
 const bodiless: ReadonlySet<number> = new Set([204, 205, 304]);
 
+/** See light-headers.ts. */
+const state = Symbol("response");
+
+interface State {
+  readonly body: ResponseBody;
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: LightHeaders;
+  real: Response | undefined;
+  /** It has been sent: a body comes only once. */
+  isSent: boolean;
+}
+
 export class LightResponse {
-  readonly #body: ResponseBody;
-  readonly #status: number;
-  readonly #statusText: string;
-  readonly #headers: LightHeaders;
-  #real: Response | undefined;
+  readonly [state]: State;
 
   constructor({ body, status, statusText, lines }: ResponseParts) {
-    this.#body = body;
-    this.#status = status;
-    this.#statusText = statusText;
-    this.#headers = new LightHeaders(() => lines);
+    const headers = new LightHeaders(lines);
+    this[state] = { body, status, statusText, headers, real: undefined, isSent: false };
   }
 
   get status(): number {
-    return this.#status;
+    return this[state].status;
   }
 
   get statusText(): string {
-    return this.#statusText;
+    return this[state].statusText;
   }
 
   get ok(): boolean {
-    return this.#status >= 200 && this.#status <= 299;
+    const { status } = this[state];
+    return status >= 200 && status <= 299;
   }
 
   get headers(): LightHeaders {
-    return this.#headers;
+    return this[state].headers;
   }
 
   get type(): string {
@@ -64,35 +73,52 @@ export class LightResponse {
   }
 
   get body(): ReadableStream<Uint8Array> | null {
-    return this.#body === null ? null : LightResponse.realOf(this).body;
+    return this[state].body === null ? null : realResponse(this).body;
   }
 
   get bodyUsed(): boolean {
-    return this.#real?.bodyUsed ?? false;
+    const { real, isSent } = this[state];
+    return real?.bodyUsed ?? isSent;
   }
+}
 
-  static realOf(response: LightResponse): Response {
-    if (response.#real === undefined) {
-      const init = { status: response.#status, statusText: response.#statusText, headers: [...response.#headers] };
-      response.#real = new (fetchClasses().Response)(response.#body, init);
-      LightHeaders.follow(response.#headers, response.#real.headers);
-    }
-    return response.#real;
+function realResponse(response: LightResponse): Response {
+  const own = response[state];
+  if (own.real === undefined) {
+    const { body, status, statusText, headers } = own;
+    const real = new (fetchClasses().Response)(body, { status, statusText, headers: [...headers] });
+    if (!headers.has("content-type")) real.headers.delete("content-type");
+    if (own.isSent) void real.body?.getReader().cancel();
+    followHeaders(headers, real.headers);
+    own.real = real;
   }
+  return own.real;
+}
 
-  /** What to send of a Response that nobody has read; undefined for any other value. */
-  static partsOf(response: object): ResponseParts | undefined {
-    if (!(#body in response) || response.#real !== undefined) return undefined;
-    const lines = LightHeaders.linesOf(response.#headers) ?? [...response.#headers].flat();
-    return { status: response.#status, statusText: response.#statusText, lines, body: response.#body };
-  }
+/** Whether what can be seen of it is what it holds: an application can put properties, or a proxy, before that. */
+function isUnchanged(value: object): value is LightResponse {
+  if (Object.getPrototypeOf(value) !== LightResponse.prototype || types.isProxy(value)) return false;
+  return Object.getOwnPropertyNames(value).length === 0;
+}
+
+/**
+ * What to send of a Response that nobody has read or changed; undefined for any other value. It is asked once: then the body
+ * is used up.
+ */
+export function takeParts(response: object): ResponseParts | undefined {
+  if (!isUnchanged(response)) return undefined;
+  const own = response[state];
+  if (own.real !== undefined || own.isSent) return undefined;
+  own.isSent = own.body !== null;
+  const { body, status, statusText, headers } = own;
+  return { body, status, statusText, lines: linesNow(headers) };
 }
 
 standInFor(
   {
     name: "Response",
     prototype: LightResponse.prototype,
-    realOf: (given) => LightResponse.realOf(given as LightResponse),
+    realOf: (response) => realResponse(response as LightResponse),
   },
   { getters: [], methods: ["arrayBuffer", "blob", "bytes", "clone", "formData", "json", "text"] },
 );
@@ -143,7 +169,9 @@ function linesOf(headers: unknown): string[] | undefined {
     return [...(headers as Headers)].flat();
   }
   const prototype: unknown = Object.getPrototypeOf(headers);
-  if (prototype !== Object.prototype && prototype !== null) return undefined;
+  if ((prototype !== Object.prototype && prototype !== null) || Object.getOwnPropertySymbols(headers).length > 0) {
+    return undefined;
+  }
   const lines: string[] = [];
   for (const [given, value] of Object.entries(headers as Record<string, unknown>)) {
     const name = given.toLowerCase();

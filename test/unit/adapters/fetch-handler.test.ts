@@ -28,13 +28,23 @@ describe.each([
   beforeAll(prepare);
 
   describe("the Request", () => {
-    test.each([
+    test.each<[Partial<DirectRequest>, string]>([
       [{ url: "/a%20b/?c=%2F" }, "http://localhost/a%20b/?c=%2F"],
       [{ url: "http://example.org:81/x" }, "http://example.org:81/x"],
       [{ url: "https://example.org/x" }, "https://example.org/x"],
       [{ url: "/m/x?y", mountPoint: "/m" }, "http://localhost/m/x?y"],
       [{ url: "/x", variables: { REQUEST_URI: "http://other.example/x?y" } }, "http://other.example/x?y"],
       [{ url: "/x", variables: { REQUEST_URI: "*" } }, "http://localhost/"],
+      [{ url: "/./x" }, "http://localhost/x"],
+      [{ url: "/../x?y" }, "http://localhost/x?y"],
+      [{ url: "/a/.." }, "http://localhost/"],
+      [{ url: "/.?a" }, "http://localhost/?a"],
+      [{ url: "/.well-known/x" }, "http://localhost/.well-known/x"],
+      [{ url: "/%2e%2e/x" }, "http://localhost/x"],
+      [{ url: "//x" }, "http://localhost//x"],
+      [{ url: "/x", headers: [["Host", "EXAMPLE.org:80"]] }, "http://example.org/x"],
+      [{ url: "/x", headers: [["Host", "0x7f.1"]] }, "http://127.0.0.1/x"],
+      [{ url: "/x", headers: [["Host", "a/"]] }, "http://a//x"],
       [{ url: "/\u00e9", variables: { REQUEST_URI: "/\u00e9" } }, "http://localhost/%E9"],
     ])("has the URL that the client sees: %j", async (request, wanted) => {
       expect(await seen(({ url }) => url, request)).toBe(wanted);

@@ -3,17 +3,20 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import { hasFetchClasses } from "../../../src/adapters/fetch-classes.ts";
+import { fetchClasses, hasFetchClasses } from "../../../src/adapters/fetch-classes.ts";
 import { installLightClasses } from "../../../src/adapters/fetch-globals.ts";
 import { fromFetchHandler } from "../../../src/adapters/fetch-handler.ts";
 import { LightResponse } from "../../../src/adapters/light-response.ts";
+import type { Environ } from "../../../src/spec.ts";
 import { runDirect } from "../../../src/server/direct.ts";
 
-const own = { Request, Response, Headers, fetch };
+const ownFetch = fetch;
+const isLazy = Object.getOwnPropertyDescriptor(globalThis, "Response")?.get !== undefined;
 installLightClasses();
-const isLate = !hasFetchClasses();
-const lightResponse = new Response("first");
+const known = { Request, Response };
+const first = new Response("first");
 const wasMadeWithout = !hasFetchClasses();
+const own = { ...fetchClasses(), fetch: ownFetch };
 
 const isLight = (value: object): boolean => Object.getPrototypeOf(value) === LightResponse.prototype;
 
@@ -106,7 +109,13 @@ function cookies(): Headers {
 
 describe("a Response", () => {
   test("of a text takes nothing of Node's", () => {
-    expect([isLate, wasMadeWithout, isLight(lightResponse)]).toEqual([true, true, true]);
+    expect([wasMadeWithout, isLight(first)]).toEqual([true, true]);
+  });
+
+  test("is light after Node's classes have been loaded, which Node 20 makes global in doing so", () => {
+    if (process.version.startsWith("v20.")) expect(isLazy).toBe(true);
+    expect({ Request, Response }).toEqual(known);
+    expect([known.Request === own.Request, isLight(new Response("x"))]).toEqual([false, true]);
   });
 
   describe.each(bodies)("of %s", (_name, body) => {
@@ -129,6 +138,48 @@ describe("a Response", () => {
   ])("of %s as JSON is as Node's own", async (_name, data, init) => {
     const wanted = await lookAtResponse(() => own.Response.json(data, init?.()));
     expect(await lookAtResponse(() => Response.json(data, init?.()))).toEqual(wanted);
+  });
+
+  test("keeps a type that was taken away away", async () => {
+    const make = (Class: typeof Response) => async (): Promise<unknown> => {
+      const response = new Class("x");
+      response.headers.delete("content-type");
+      return [(await response.clone().blob()).type, [...response.headers], [...response.clone().headers]];
+    };
+    expect(await outcomeOf(make(Response))).toEqual(await outcomeOf(make(own.Response)));
+  });
+
+  test("is used up when it was sent", async () => {
+    const reply = async (response: Response): Promise<number> =>
+      (
+        await runDirect(
+          fromFetchHandler(() => response),
+          { method: "GET", url: "/" },
+        )
+      ).status;
+    const response = new Response("x");
+    const empty = new Response(null, { status: 304 });
+    expect([await reply(response), await reply(response)]).toEqual([200, 500]);
+    expect([response.bodyUsed, await outcomeOf(() => response.text())]).toEqual([true, { thrown: "TypeError" }]);
+    expect([await reply(empty), await reply(empty), empty.bodyUsed]).toEqual([304, 304, false]);
+  });
+
+  test("is sent as it is seen", async () => {
+    const reply = async (response: Response): Promise<unknown> => {
+      const { status, headers, body } = await runDirect(
+        fromFetchHandler(() => response),
+        { method: "GET", url: "/" },
+      );
+      return [status, Object.fromEntries(headers)["x-a"], body.toString()];
+    };
+    const changed = new Response("x");
+    Object.defineProperty(changed, "status", { value: 201 });
+    Object.defineProperty(changed, "headers", { value: new Headers({ "x-a": "1" }) });
+    expect(await reply(changed)).toEqual([201, "1", "x"]);
+    const before = new Proxy(new Response("x"), {
+      get: (target, key, receiver) => (key === "status" ? 202 : (Reflect.get(target, key, receiver) as unknown)),
+    });
+    expect([await reply(before)].flat()[0]).toBe(202);
   });
 
   test("has headers that stay the same ones, whoever reads it", async () => {
@@ -168,7 +219,7 @@ describe("a Response", () => {
       fromFetchHandler(() => response),
       { method: "GET", url: "/" },
     );
-    expect([reply.body.toString(), await response.text()]).toEqual(["first", "first"]);
+    expect(reply.body.toString()).toBe("first");
   });
 
   test("can be of a class that extends it", async () => {
@@ -198,7 +249,8 @@ async function requestOf(
   look: (request: Request) => unknown,
 ): Promise<unknown> {
   let seen: unknown;
-  const handler = async (request: Request): Promise<Response> => {
+  const handler = async (request: Request, environ: Environ): Promise<Response> => {
+    environ["HTTP_X_LATE"] = "1";
     seen = await outcomeOf(async () => await look(request));
     return new Response("");
   };
@@ -238,6 +290,8 @@ describe.each(kinds)("a light one of $name", ({ name, make, real }) => {
 
   test("is of a class that cannot be told from Node's", () => {
     const known = globalThis[name];
+    expect(new Set(Reflect.ownKeys(known))).toEqual(new Set(Reflect.ownKeys(own[name])));
+    expect(Object.keys(known).toSorted()).toEqual(Object.keys(own[name]).toSorted());
     expect([known.name, known.length, typeof known]).toEqual([own[name].name, own[name].length, "function"]);
     expect(known.prototype).toBe(own[name].prototype);
     expect(real() instanceof known).toBe(true);
@@ -306,6 +360,32 @@ describe("a Request", () => {
       given.append("x-c", "3");
       return [[...copy.headers], [...request.headers], request.headers === given, [...request.clone().headers]];
     }], // prettier-ignore
+    [
+      "JSON by a method of its own",
+      async (request) => {
+        const json = request.json.bind(request);
+        Object.assign(request, {
+          json: async () => ({ own: await json() }),
+          text: async () => JSON.stringify(await request.json()),
+        });
+        return await request.text();
+      },
+    ],
+    [
+      "headers of its own",
+      async (request) => {
+        Object.defineProperty(request, "headers", { value: new Headers({ "x-a": "2" }) });
+        return [request.headers.get("x-a"), request.clone().headers.get("x-a"), await request.text()];
+      },
+    ],
+    [
+      "a URL of its own",
+      (request) => {
+        Object.defineProperty(request, "url", { value: "http://other.example/" });
+        return [request.url, request.clone().url, new Request(request).url];
+      },
+    ],
+    ["headers that the environ has got since", ({ headers: given }) => given.get("x-late")],
     ["its signal", ({ signal }) => [signal instanceof AbortSignal, signal.aborted]],
   ];
 
@@ -339,4 +419,27 @@ describe("a Request", () => {
       server.closeAllConnections();
     }
   });
+
+  test.skipIf(Number(process.versions.node.split(".")[0]) >= 24)(
+    "is found through a proxy and by what inherits",
+    async () => {
+      const look = async (request: Request): Promise<unknown> => {
+        const through = new Proxy(request, {
+          get: (target, key, receiver) =>
+            key === "url" ? "http://x/" : (Reflect.get(target, key, receiver) as unknown),
+        });
+        const heir = Object.create(request) as Request;
+        return [
+          through.url,
+          through.method,
+          heir.url,
+          heir.headers.get("x-a"),
+          new Request(through).method,
+          await through.text(),
+        ];
+      };
+      const wanted = await outcomeOf(async () => await look(toReal(post)));
+      expect(await requestOf(post, look)).toEqual(wanted);
+    },
+  );
 });
