@@ -5,24 +5,61 @@
 
 import type { FetchClasses } from "./fetch-classes.ts";
 import { fetchClasses, findFetchClassesBy } from "./fetch-classes.ts";
-import { orReal } from "./light-request.ts";
-import { lightJson, lightResponse } from "./light-response.ts";
+import { standInHeaders } from "./light-headers.ts";
+import { orReal, standInRequests } from "./light-request.ts";
+import { lightJson, lightResponse, standInResponses } from "./light-response.ts";
 
 type Name = keyof FetchClasses;
 type Constructor = (new (...parameters: unknown[]) => object) & { prototype: object };
 
 let isInstalled = false;
+/** Makes them, and puts them in the place of Node's, when somebody asks for one of them first. */
+let prepare: (() => void) | undefined;
 
-/** Whether the global classes know of light ones. */
+/** Whether the global classes know of light ones. They are made if they are not yet. */
 export function hasLightClasses(): boolean {
+  prepare?.();
   return isInstalled;
 }
 
-/** Puts them in the place of Node's, once. */
+/** Puts them in the place of Node's, once. Most applications ask for none: till then this costs next to nothing. */
 export function installLightClasses(): void {
   if (isInstalled) return;
   isInstalled = true;
   const own = { Request: ownOf("Request"), Response: ownOf("Response"), Headers: ownOf("Headers") };
+  /** Those that nobody has put another in the place of. */
+  const left = new Set<Name>(["Request", "Response", "Headers"]);
+  prepare = () => {
+    prepare = undefined;
+    const known = makeClasses(own);
+    for (const name of left) define(name, known[name]);
+  };
+  for (const name of left) {
+    define(name, {
+      get() {
+        prepare?.();
+        return globalThis[name];
+      },
+      set(value: unknown) {
+        left.delete(name);
+        define(name, { value, writable: true });
+      },
+    });
+  }
+  const ownFetch = globalThis.fetch;
+  globalThis.fetch = function fetch(input: unknown, ...rest: [RequestInit?]): Promise<Response> {
+    prepare?.();
+    fetchClasses(); // it loads them in any case
+    return ownFetch(orReal(input) as Request, ...rest);
+  };
+}
+
+type OwnClasses = Readonly<Record<Name, () => unknown>>;
+
+function makeClasses(own: OwnClasses): Readonly<Record<Name, PropertyDescriptor>> {
+  standInHeaders();
+  standInRequests();
+  standInResponses();
   const request = lateClass("Request", 1, ([input, ...rest], extending) => {
     const { Request } = fetchClasses();
     return Reflect.construct(Request, [orReal(input), ...rest], extending ?? Request) as object;
@@ -41,17 +78,14 @@ export function installLightClasses(): void {
     response.becomes(classes.Response);
     return classes;
   });
-  define("Request", { value: request.known, writable: true });
-  define("Response", { value: response.known, writable: true });
-  const ownFetch = globalThis.fetch;
-  globalThis.fetch = function fetch(input: unknown, ...rest: [RequestInit?]): Promise<Response> {
-    fetchClasses(); // it loads them in any case
-    return ownFetch(orReal(input) as Request, ...rest);
+  return {
+    Request: { value: request.known, writable: true },
+    Response: { value: response.known, writable: true },
+    Headers: {
+      get: () => fetchClasses().Headers,
+      set: (value: unknown) => define("Headers", { value, writable: true }),
+    },
   };
-  define("Headers", {
-    get: () => fetchClasses().Headers,
-    set: (value: unknown) => define("Headers", { value, writable: true }),
-  });
 }
 
 function define(name: Name, property: PropertyDescriptor): void {

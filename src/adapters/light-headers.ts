@@ -80,7 +80,10 @@ export function linesNow(headers: LightHeaders): readonly string[] {
   return real === undefined ? lines : [...real].flat();
 }
 
-standInFor(
-  { name: "Headers", prototype: LightHeaders.prototype, realOf: (headers) => realHeaders(headers as LightHeaders) },
-  { getters: [], methods: ["append", "delete", "entries", "getSetCookie", "keys", "set", "values"] },
-);
+/** To be called once, before one of them is made. */
+export function standInHeaders(): void {
+  standInFor(
+    { name: "Headers", prototype: LightHeaders.prototype, realOf: (headers) => realHeaders(headers as LightHeaders) },
+    { getters: [], methods: ["append", "delete", "entries", "getSetCookie", "keys", "set", "values"] },
+  );
+}

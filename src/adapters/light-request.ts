@@ -111,23 +111,26 @@ export function orReal(value: unknown): unknown {
   return value instanceof LightRequest ? realOf(value) : value;
 }
 
-standInFor(
-  { name: "Request", prototype: LightRequest.prototype, realOf: (given) => realOf(given as LightRequest) },
-  {
-    getters: [
-      "cache",
-      "credentials",
-      "destination",
-      "duplex",
-      "integrity",
-      "isHistoryNavigation",
-      "isReloadNavigation",
-      "keepalive",
-      "mode",
-      "redirect",
-      "referrer",
-      "referrerPolicy",
-    ],
-    methods: ["blob", "bytes", "clone", "formData"],
-  },
-);
+/** To be called once, before one of them is made. */
+export function standInRequests(): void {
+  standInFor(
+    { name: "Request", prototype: LightRequest.prototype, realOf: (given) => realOf(given as LightRequest) },
+    {
+      getters: [
+        "cache",
+        "credentials",
+        "destination",
+        "duplex",
+        "integrity",
+        "isHistoryNavigation",
+        "isReloadNavigation",
+        "keepalive",
+        "mode",
+        "redirect",
+        "referrer",
+        "referrerPolicy",
+      ],
+      methods: ["blob", "bytes", "clone", "formData"],
+    },
+  );
+}

@@ -114,14 +114,17 @@ export function takeParts(response: object): ResponseParts | undefined {
   return { body, status, statusText, lines: linesNow(headers) };
 }
 
-standInFor(
-  {
-    name: "Response",
-    prototype: LightResponse.prototype,
-    realOf: (response) => realResponse(response as LightResponse),
-  },
-  { getters: [], methods: ["arrayBuffer", "blob", "bytes", "clone", "formData", "json", "text"] },
-);
+/** To be called once, before one of them is made. */
+export function standInResponses(): void {
+  standInFor(
+    {
+      name: "Response",
+      prototype: LightResponse.prototype,
+      realOf: (response) => realResponse(response as LightResponse),
+    },
+    { getters: [], methods: ["arrayBuffer", "blob", "bytes", "clone", "formData", "json", "text"] },
+  );
+}
 
 const typeOfText = "text/plain;charset=UTF-8";
 
