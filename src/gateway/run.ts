@@ -4,7 +4,6 @@
 // exactly once on every path; the boundary reports a failure once. A body that is there at once takes a path without
 // promises. Knows no transport: the server gives sink and reporting.
 
-import type { TsgiError } from "../errors.ts";
 import { ClientGoneError, ContractError, messageOf, RequestOverError } from "../errors.ts";
 import type { Application, Body, Chunk, Environ, FileHandleLike, FileLike, Write } from "../spec.ts";
 import { BodySource, byteLengthOf, checkBody, checkChunk, isChunk, knownLengthOf, wholeOf } from "./body.ts";
@@ -166,11 +165,11 @@ export class Exchange {
   }
 
   /**
-   * Ends a request that takes too long, in this call: the signal fires, waiting reads and writes fail with the reason,
-   * then the client gets the reason's status as a page, or a broken response where the head was sent. What the
-   * application does of it later is silent.
+   * Ends a request that takes too long, or will never end, in this call: the signal fires, waiting reads and writes fail with
+   * the reason, then the client gets the reason's status as a page (500 for an error that is not ours), or a broken response
+   * where the head was sent. What the application does of it later is silent.
    */
-  expire(reason: TsgiError): void {
+  expire(reason: unknown): void {
     if (!this.#isEnded && this.#gone === undefined) this.#giveUp(reason);
   }
 
@@ -186,16 +185,10 @@ export class Exchange {
     this.#fail(error);
   }
 
-  /** An error of its code that nobody caught, in a process that goes on: as with `expire`. False, and nothing, unless unanswered. */
-  failUnanswered(error: unknown): boolean {
-    if (!this.isUnanswered) return false;
-    this.#giveUp(error);
-    return true;
-  }
-
-  /** Whether somebody waits for a response of which nothing was sent. */
-  get isUnanswered(): boolean {
-    return !this.#isEnded && this.#gone === undefined && !this.#response.isHeadSent;
+  /** What was sent of a response that goes on: 0 while nobody has got anything. Undefined when it is over. */
+  get progress(): number | undefined {
+    if (this.#isEnded || this.#gone !== undefined) return undefined;
+    return this.#response.isHeadSent ? 1 + this.#response.sentBytes : 0;
   }
 
   #giveUp(error: unknown): void {

@@ -16,10 +16,10 @@ export interface ScopedRequest {
   /** The scope's own: the requests that are not followed and began before and after this one. */
   older: ScopedRequest | undefined;
   newer: ScopedRequest | undefined;
-  /** Whether nobody has got anything of its response. */
-  readonly isUnanswered: boolean;
-  /** Answers an error of its code that nobody caught; false where its response goes on, or is over. */
-  failUnanswered(error: unknown): boolean;
+  /** What was sent of its response: 0 while nobody has got anything, undefined when it is over. */
+  readonly progress: number | undefined;
+  /** Ends it with an error: a page, or a broken response. */
+  expire(error: unknown): void;
 }
 
 export interface ScopeOptions {
@@ -89,13 +89,6 @@ export class RequestScope {
     request.newer = undefined;
   }
 
-  /** Requests that run and are not followed: what happens now may be of any of them. */
-  get unfollowed(): readonly ScopedRequest[] {
-    const found: ScopedRequest[] = [];
-    for (let request = this.#oldest; request !== undefined; request = request.newer) found.push(request);
-    return found;
-  }
-
   get #certain(): ScopedRequest | undefined {
     return this.#now ?? this.#storage?.getStore();
   }
@@ -109,10 +102,22 @@ export class RequestScope {
   }
 
   /**
-   * Makes an error that nobody caught the failure of the request whose code it surely comes from; false where none is known, or
-   * its response goes on.
+   * Answers the request whose code an error that nobody caught surely comes from; false where none is known, or its response has
+   * begun, which may go on, or is over.
    */
   fail(error: unknown): boolean {
-    return this.#certain?.failUnanswered(error) === true;
+    const request = this.#certain;
+    if (request?.progress !== 0) return false;
+    request.expire(error);
+    return true;
+  }
+
+  /** The requests that run and whose error one may be that comes now: the one that is known, else all that are not followed. */
+  get suspects(): readonly ScopedRequest[] {
+    const certain = this.#certain;
+    if (certain !== undefined) return [certain];
+    const found: ScopedRequest[] = [];
+    for (let request = this.#oldest; request !== undefined; request = request.newer) found.push(request);
+    return found;
   }
 }

@@ -1,11 +1,32 @@
 // Errors that nobody caught, in a process that goes on serving.
+// Rules: the request that one comes from is answered at once where it is known. Where it is not, or its response has begun, any
+// of those that run may wait for ever for what the error ended: they get some time to show that they do not.
 
 import type { Log } from "../spec.ts";
 import type { RequestScope } from "./scope.ts";
 
-/** Makes each the failure of its request from now on; where none is known it is logged. */
+/** How long a request may stand still after an error that may be its own, ms: the only one without an answer, and others. */
+const aloneMs = 3000;
+const amongMs = 10_000;
+
+/** Answers the request that the error comes from, now or when it has not gone on for a while. True where it is known. */
+export function failRequest(scope: RequestScope, error: unknown): boolean {
+  if (scope.fail(error)) return true;
+  const running = scope.suspects.map((request) => ({ request, before: request.progress }));
+  const isAlone = running.filter(({ before }) => before === 0).length === 1;
+  for (const { request, before } of running) {
+    if (before === undefined) continue;
+    const expire = (): void => {
+      if (request.progress === before) request.expire(error);
+    };
+    setTimeout(expire, before === 0 && isAlone ? aloneMs : amongMs).unref();
+  }
+  return false;
+}
+
+/** Has each fail its request; where none is known it is logged. */
 export function handleUncaught(log: Log, scope: RequestScope): void {
   process.on("uncaughtException", (error) => {
-    if (!scope.fail(error)) log.error({ code: "TSGI2101", err: error }, "uncaught error outside a request");
+    if (!failRequest(scope, error)) log.error({ code: "TSGI2101", err: error }, "uncaught error outside a request");
   });
 }

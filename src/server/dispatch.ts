@@ -157,12 +157,12 @@ class Dispatch implements ScopedRequest, ExchangeObserver {
     return (this.#log ??= this.#service.log.child({ request_id: this.#requestId, script: this.#script }));
   }
 
-  get isUnanswered(): boolean {
-    return this.#exchange?.isUnanswered === true;
+  get progress(): number | undefined {
+    return this.#exchange?.progress;
   }
 
-  failUnanswered(error: unknown): boolean {
-    return this.#exchange?.failUnanswered(error) === true;
+  expire(error: unknown): void {
+    this.#exchange?.expire(error);
   }
 
   begin(): Dispatched {

@@ -12,6 +12,7 @@ import { checkWatch, fingerprint, signatureOf } from "../loader/watch.ts";
 import type { ProcessLog } from "../log.ts";
 import { captureConsole } from "../log/console.ts";
 import { RequestScope } from "../log/scope.ts";
+import { failRequest } from "../log/uncaught.ts";
 import { residentBytes } from "../metrics/memory.ts";
 import { accessLogTo } from "../server/access-log.ts";
 import { Background } from "../server/background.ts";
@@ -46,9 +47,6 @@ const checkIntervalMs = 1000;
 
 /** How long after its start a worker looks for what others have left, ms. */
 const sweepMs = 200;
-/** How long a request may still take after an error that may be its own: the only one that ran, or one of several, ms. */
-const suspectMs = 3000;
-const suspectsMs = 10_000;
 
 /** How long an application that is known to load may wait for something without a watchdog, and then serve without one, ms. */
 const unwatchedLoadMs = 100;
@@ -186,27 +184,14 @@ export class Worker {
 
   /** An error that nobody caught: it fails its request, where that can be told, and what is left of this process is in doubt. */
   readonly failed = (error: unknown): void => {
-    const isRequests = this.#scope.fail(error);
+    const isRequests = failRequest(this.#scope, error);
     const fields = isRequests ? { code: "TSGI2101" } : { code: "TSGI2101", err: error };
     const place = isRequests ? "in" : "outside";
     this.#log.error(fields, `uncaught error ${place} a request: this worker will be replaced`);
-    if (!isRequests) this.#failSuspects(error);
     if (this.#isFailing) return;
     this.#isFailing = true;
     this.#channel.send({ type: "failing", message: describe(error) });
   };
-
-  /**
-   * One of the requests that run may wait for ever for what the error ended. Which, nobody knows: all of them that have no answer
-   * after a while are given up.
-   */
-  #failSuspects(error: unknown): void {
-    const suspects = this.#scope.unfollowed.filter(({ isUnanswered }) => isUnanswered);
-    const ms = suspects.length === 1 ? suspectMs : suspectsMs;
-    setTimeout(() => {
-      for (const request of suspects) request.failUnanswered(error);
-    }, ms).unref();
-  }
 
   /** The supervisor is gone: ends what runs, and settles. */
   async abandoned(): Promise<void> {

@@ -797,27 +797,28 @@ describe("an error that nobody caught, in a process that goes on", () => {
       return new Promise(() => {});
     });
     const error = new Error("from a timer");
-    expect(played.exchange.failUnanswered(error)).toBe(true);
+    expect(played.exchange.progress).toBe(0);
+    played.exchange.expire(error);
     await within("the end", played.ended);
     expect([played.sink.statusLine, played.failures, signal?.reason]).toEqual([
       "500 Internal Server Error",
       [{ error, wasHeadSent: false }],
       error,
     ]);
-    expect(played.exchange.failUnanswered(error)).toBe(false);
+    expect(played.exchange.progress).toBeUndefined();
   });
 
-  test("leaves a response alone that has begun", async () => {
+  test("is told how far a response is that has begun", async () => {
     let finish: ((body: string) => void) | undefined;
     const played = play(async (_, startResponse) => {
       await startResponse("200 OK", [])("a");
       return await new Promise<string>((resolve) => (finish = resolve));
     });
     await turn();
-    expect(played.exchange.failUnanswered(new Error("from a timer"))).toBe(false);
+    expect(played.exchange.progress).toBe(2);
     finish?.("b");
     await within("the end", played.ended);
-    expect([played.sink.body, played.failures]).toEqual(["ab", []]);
+    expect([played.sink.body, played.failures, played.exchange.progress]).toEqual(["ab", [], undefined]);
   });
 });
 

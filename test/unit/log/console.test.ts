@@ -15,8 +15,8 @@ function capture(isExclusive = false) {
     log: log.child({ request_id: id }),
     older: undefined,
     newer: undefined,
-    isUnanswered: true,
-    failUnanswered: () => false,
+    progress: 0,
+    expire: () => {},
   });
   const told = (): string[] => log.lines.map(({ message, fields }) => `${String(fields["request_id"])} ${message}`);
   return { log, scope, request, told };
@@ -149,18 +149,4 @@ test("where requests come one at a time each has all lines until its end", async
   console.log("idle");
   expect(told()).toEqual(["a later", "undefined idle"]);
   expect(scope.isFollowing).toBe(false);
-});
-
-test("requests that run and are not followed are known, in the order in which they began", () => {
-  const { scope, request } = capture();
-  const all = ["a", "b", "c", "d"].map((id) => request(id));
-  const known = (): string => scope.unfollowed.map((one) => "abcd"[all.indexOf(one as (typeof all)[number])]).join("");
-  const told: string[] = [];
-  for (const one of all) scope.run(one, () => told.push(known()));
-  for (const index of [1, 3, 0, 2]) {
-    const one = all[index];
-    if (one !== undefined) scope.ended(one);
-    told.push(known());
-  }
-  expect(told).toEqual(["a", "ab", "abc", "abcd", "acd", "ac", "c", ""]);
 });
