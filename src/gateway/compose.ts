@@ -5,6 +5,7 @@
 
 import type { Application, Body, Chunk, Environ, HeaderList, StartResponse } from "../spec.ts";
 import { isChunk } from "./body.ts";
+import { isPromise } from "./promise.ts";
 
 /** Puts something around an application. It is called once, when the application is put together. */
 export type Middleware = (application: Application) => Application;
@@ -123,8 +124,4 @@ function changing<I extends AnyIterator<Step>>(inner: I, change: (chunk: Chunk) 
   };
   const outer = inner.return === undefined ? { next } : { next, return: (value?: unknown) => inner.return?.(value) };
   return outer as I;
-}
-
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -12,10 +12,7 @@ import { lintStreams } from "./lint/input.ts";
 import type { LintOptions } from "./lint/reporter.ts";
 import { Reporter } from "./lint/reporter.ts";
 import { SeenResponse } from "./lint/response.ts";
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
-}
+import { isPromise } from "./promise.ts";
 
 /** Calls the application and hands its body, or a promise of it, to `deliver`; tells `fail` when it throws. */
 function call(application: () => unknown, deliver: (body: unknown) => Body, fail: () => void): Body | Promise<Body> {

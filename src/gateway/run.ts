@@ -15,6 +15,7 @@ import { wrappedFileOf } from "./file-wrapper.ts";
 import type { RequestInput } from "./input.ts";
 import type { NamedFile, ResponseSink } from "./response.ts";
 import { Response } from "./response.ts";
+import { isPromise } from "./promise.ts";
 
 /** Something that went wrong and that the client does not see. */
 export interface Warning {
@@ -60,10 +61,6 @@ export interface ExchangeParts {
 const done: Promise<void> = Promise.resolve();
 
 function ignore(): void {}
-
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
-}
 
 /** What has to be closed after `body`; a string, bytes or a plain array has nothing. */
 function sourceOf(body: Body): BodySource | undefined {

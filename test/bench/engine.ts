@@ -10,6 +10,7 @@ import { FcgiConnection } from "../../src/fastcgi/connection.ts";
 import { encodeOutput } from "../../src/fastcgi/output.ts";
 import { encodePairs, PairReader } from "../../src/fastcgi/pairs.ts";
 import { RecordReader } from "../../src/fastcgi/record.ts";
+import { installLightClasses } from "../../src/adapters/fetch-globals.ts";
 import { recognize } from "../../src/adapters/recognize.ts";
 import { createLog } from "../../src/log.ts";
 import { Background } from "../../src/server/background.ts";
@@ -19,6 +20,7 @@ import type { Application } from "../../src/spec.ts";
 import { begin, params, record, stdin, type as recordType, variables } from "../harness/fcgi.ts";
 import express from "./peers/express-app.ts";
 import fastify from "./peers/fastify-app.ts";
+import hono from "./peers/hono-app.ts";
 import { application } from "./peers/hello.ts";
 import { median } from "./statistics.ts";
 import { figure } from "./table.ts";
@@ -185,9 +187,11 @@ function addOurs(bench: Bench): void {
 
 /** The frameworks' hello world, through adapter, gateway and engine. Each has its turn of the event loop, as on a socket. */
 async function addFrameworks(bench: Bench): Promise<void> {
+  installLightClasses(); // as for every application
   for (const [name, app] of [
     ["Express", express],
     ["Fastify", fastify],
+    ["Hono", hono],
   ] as const) {
     const recognized = recognize(app);
     if (recognized === undefined) throw new Error(`${name} was not recognized`);

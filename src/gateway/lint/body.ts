@@ -9,6 +9,7 @@ import { guard, kindOf } from "./chunk.ts";
 import type { Reporter } from "./reporter.ts";
 import type { Report } from "./rules.ts";
 import type { SeenResponse } from "./response.ts";
+import { isPromise } from "../promise.ts";
 
 type Iteration = IteratorResult<unknown> | Promise<IteratorResult<unknown>>;
 
@@ -32,10 +33,6 @@ const unclosed = new FinalizationRegistry<Life>((life) => {
 
 function isStreamed(body: unknown): body is Streamed {
   return typeof body === "object" && body !== null && (Symbol.asyncIterator in body || Symbol.iterator in body);
-}
-
-function isPromise(value: Iteration): value is Promise<IteratorResult<unknown>> {
-  return "then" in value && typeof value.then === "function";
 }
 
 function never(): boolean {

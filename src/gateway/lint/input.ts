@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import type { Environ, ErrorStream, InputStream } from "../../spec.ts";
 import { kindOf } from "./chunk.ts";
 import type { Report } from "./rules.ts";
+import { isPromise } from "../promise.ts";
 
 class LintedInput implements InputStream {
   readonly #inner: InputStream;
@@ -110,8 +111,7 @@ export function lintStreams(environ: Environ, report: Report, isLate: () => bool
   if (typeof errors === "object" && errors !== null) environ["wsgi.errors"] = new LintedErrors(errors, report);
   if (typeof waitUntil !== "function") return;
   environ["tsgi.wait_until"] = (work) => {
-    const isPromise = typeof work === "object" && work !== null && "then" in work && typeof work.then === "function";
-    if (!isPromise) report("wait-until", `tsgi.wait_until was called with ${kindOf(work)}`);
+    if (!isPromise(work)) report("wait-until", `tsgi.wait_until was called with ${kindOf(work)}`);
     waitUntil.call(environ, work);
   };
 }

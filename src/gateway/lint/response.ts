@@ -10,15 +10,12 @@ import type { SeenHead } from "./head.ts";
 import { checkHead } from "./head.ts";
 import type { Reporter } from "./reporter.ts";
 import type { Report } from "./rules.ts";
+import { isPromise } from "../promise.ts";
 
 /** More than this, written without waiting, is memory that grows with the client's slowness; bytes. */
 const maxUnawaitedBytes = 1024 * 1024;
 
 const nothing: SeenHead = { code: 0, declared: undefined, hasContentType: false };
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
-}
 
 function copied(headers: unknown): unknown {
   const isList = typeof headers === "object" && headers !== null && Symbol.iterator in headers;
