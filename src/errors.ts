@@ -209,6 +209,16 @@ export class StoppingError extends TsgiError {
   }
 }
 
+/** The request stood still after an error that nobody caught, which may have been its own. Answers 500. */
+export class StrandedError extends TsgiError {
+  constructor(error: unknown) {
+    super(`the request stands still since an error that nobody caught: ${messageOf(error)}`, {
+      code: "TSGI2111",
+      fault: "application",
+    });
+  }
+}
+
 /** An uploaded file could not be stored: no space, or a folder that may not be used. Answers 507 or 500. */
 export class UploadStorageError extends TsgiError {
   constructor(message: string, cause?: unknown) {

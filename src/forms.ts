@@ -2,6 +2,7 @@
 // Rules: fields, file names and files come from strangers: everything is bounded, nothing of them is a path, and files
 // are gone with their request unless the application keeps them.
 
+import { types } from "node:util";
 import type { Environ, InputStream } from "./spec.ts";
 import type { Fields } from "./forms/fields.ts";
 import { FieldList } from "./forms/fields.ts";
@@ -10,8 +11,11 @@ import { RequestForm } from "./forms/form.ts";
 import type { FormOptions } from "./forms/limits.ts";
 import { fieldsOf } from "./forms/urlencoded.ts";
 
-/** Where a body has its form: middleware and the application may both ask for it. A WeakMap is a third of a small form's time. */
+/** Where a body has its form: middleware and the application may both ask for it. */
 const formOf = Symbol("form");
+
+/** The forms of bodies that cannot have a property of their own. A WeakMap for all would be a third of a small form's time. */
+const others = new WeakMap<object, RequestForm>();
 
 type Body = InputStream & { [formOf]?: RequestForm };
 
@@ -36,6 +40,11 @@ export function parseQuery(environ: Environ, options: FormOptions = {}): Fields 
  */
 export function parseForm(environ: Environ, limits: FormOptions = {}): FormReader {
   const input: Body = environ["wsgi.input"];
-  input[formOf] ??= new RequestForm(environ, limits);
-  return input[formOf];
+  const hasRoom = Object.isExtensible(input) && !types.isProxy(input);
+  const known = hasRoom ? Object.hasOwn(input, formOf) && input[formOf] : others.get(input);
+  if (known) return known;
+  const form = new RequestForm(environ, limits);
+  if (hasRoom) input[formOf] = form;
+  else others.set(input, form);
+  return form;
 }

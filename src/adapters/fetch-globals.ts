@@ -15,43 +15,46 @@ type Constructor = (new (...parameters: unknown[]) => object) & { prototype: obj
 let isInstalled = false;
 /** Makes them, and puts them in the place of Node's, when somebody asks for one of them first. */
 let prepare: (() => void) | undefined;
+let knownRequest: unknown;
 
-/** Whether the global classes know of light ones. They are made if they are not yet. */
-export function hasLightClasses(): boolean {
+/** Whether the global Request, which an application may have replaced, knows of light ones. They are made if they are not yet. */
+export function takesLightRequests(): boolean {
   prepare?.();
-  return isInstalled;
+  return isInstalled && globalThis.Request === knownRequest;
 }
 
 /** Puts them in the place of Node's, once. Most applications ask for none: till then this costs next to nothing. */
 export function installLightClasses(): void {
   if (isInstalled) return;
   isInstalled = true;
+  const names: readonly Name[] = ["Request", "Response", "Headers"];
   const own = { Request: ownOf("Request"), Response: ownOf("Response"), Headers: ownOf("Headers") };
-  /** Those that nobody has put another in the place of. */
-  const left = new Set<Name>(["Request", "Response", "Headers"]);
+  const placed = names.map((name) => ({ name, get: place(name) }));
   prepare = () => {
     prepare = undefined;
     const known = makeClasses(own);
-    for (const name of left) define(name, known[name]);
+    knownRequest = known.Request.value;
+    for (const { name, get } of placed) {
+      const isOurs = Object.getOwnPropertyDescriptor(globalThis, name)?.get === get;
+      if (isOurs) define(name, known[name]);
+    }
   };
-  for (const name of left) {
-    define(name, {
-      get() {
-        prepare?.();
-        return globalThis[name];
-      },
-      set(value: unknown) {
-        left.delete(name);
-        define(name, { value, writable: true });
-      },
-    });
-  }
   const ownFetch = globalThis.fetch;
   globalThis.fetch = function fetch(input: unknown, ...rest: [RequestInit?]): Promise<Response> {
     prepare?.();
     fetchClasses(); // it loads them in any case
     return ownFetch(orReal(input) as Request, ...rest);
   };
+}
+
+/** Has a global name make the light classes when it is first asked for; gives its getter. */
+function place(name: Name): () => unknown {
+  const get = (): unknown => {
+    prepare?.();
+    return globalThis[name];
+  };
+  define(name, { get, set: (value: unknown) => define(name, { value, writable: true }) });
+  return get;
 }
 
 type OwnClasses = Readonly<Record<Name, () => unknown>>;

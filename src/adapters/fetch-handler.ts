@@ -73,7 +73,7 @@ function deliverParts({ status, statusText, lines, body }: ResponseParts, startR
 }
 
 function statusLine(status: number, text: string): string {
-  return text === "" ? String(status) : `${status} ${text}`;
+  return text === "" ? String(status) : `${status} ${text}`.trimEnd();
 }
 
 /** Bytes of a body that is read chunk by chunk; `close` cancels what was not read. */

@@ -4,8 +4,7 @@
 
 import { InputFormatError } from "../errors.ts";
 import type { Environ } from "../spec.ts";
-import { hasLightClasses } from "./fetch-globals.ts";
-import { LightHeaders } from "./light-headers.ts";
+import { takesLightRequests } from "./fetch-globals.ts";
 import { lightRequest } from "./light-request.ts";
 import { rawHeadersOf } from "./node-headers.ts";
 import { realRequest } from "./real-request.ts";
@@ -52,10 +51,13 @@ function parse(text: string): URL {
   return url;
 }
 
+/** An application that has a class of its own in the place of the global Request gets one of those. */
 export function createFetchRequest(environ: Environ): Request {
   const url = urlOf(environ);
-  const light = hasLightClasses() ? lightRequest(environ, url) : undefined;
+  const light = takesLightRequests() ? lightRequest(environ, url) : undefined;
   if (light !== undefined) return light as unknown as Request;
-  const headers = new LightHeaders(rawHeadersOf(environ));
-  return realRequest(environ, { method: environ.REQUEST_METHOD, url, headers: [...headers] });
+  const headers = new Headers();
+  const lines = rawHeadersOf(environ);
+  for (let index = 0; index < lines.length; index += 2) headers.append(lines[index] ?? "", lines[index + 1] ?? "");
+  return realRequest(environ, { method: environ.REQUEST_METHOD, url, headers: [...headers] }, Request);
 }

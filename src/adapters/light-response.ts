@@ -137,6 +137,7 @@ export function lightResponse(body: unknown, init: unknown, type: string = typeO
   const lines = linesOf((given as ResponseInit).headers);
   if (status === undefined || lines === undefined) return undefined;
   if (own !== null && bodiless.has(status.status)) return undefined;
+  if (lines.some((text) => text.startsWith("application/wasm"))) return undefined; // V8 takes Node's own only
   if (typeof own === "string" && !hasLine(lines, "content-type")) lines.push("content-type", type);
   return new LightResponse({ body: own, ...status, lines });
 }
@@ -161,7 +162,7 @@ function statusOf(init: {
 /** The Response that `Response.json(data, init)` makes; undefined where that takes the real one. */
 export function lightJson(data: unknown, init: unknown): LightResponse | undefined {
   const text: string | undefined = JSON.stringify(data);
-  return text === undefined ? undefined : lightResponse(text, init, "application/json");
+  return text === undefined || init === null ? undefined : lightResponse(text, init, "application/json");
 }
 
 /** Headers as lines with names in small letters, each name once; undefined where that takes Node's own. */

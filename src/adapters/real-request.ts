@@ -16,11 +16,14 @@ export interface RequestParts {
 }
 
 /** Throws TypeError for a method that the Fetch standard forbids. */
-export function realRequest(environ: Environ, { method, url, headers }: RequestParts): Request {
+export function realRequest(
+  environ: Environ,
+  { method, url, headers }: RequestParts,
+  Class: typeof Request = fetchClasses().Request,
+): Request {
   const init = { method, headers: [...headers], signal: environ["tsgi.signal"] };
-  const { Request } = fetchClasses();
-  if (!hasRequestBody(environ, method)) return new Request(url, init);
-  return new Request(url, { ...init, body: streamOf(environ), duplex: "half" });
+  if (!hasRequestBody(environ, method)) return new Class(url, init);
+  return new Class(url, { ...init, body: streamOf(environ), duplex: "half" });
 }
 
 /** The body as a stream that reads the input no faster than it is read itself. */

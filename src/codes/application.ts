@@ -33,9 +33,23 @@ export const applicationPages: readonly CodePage[] = [
     codes: ["TSGI2101"],
     title: "an uncaught error",
     meaning:
-      "Its request got a 500: at once where it is known; else, the first time, what has no answer 3 seconds later, or 10 if several run. The worker, whose state is in doubt, is replaced when its other requests have ended.",
+      "Its request got a 500, where it is known. The worker, whose state is in doubt, is replaced when its other requests have ended; those that stand still for 10 seconds are given up (TSGI2111).",
     causes: ["an error thrown in a timer or event handler", "a rejected promise that nobody handles"],
     remedies: ["handle the error where the stack points", "add an 'error' handler to the emitter that it names"],
+  },
+  {
+    codes: ["TSGI2111"],
+    title: "the request stands still since an uncaught error",
+    meaning:
+      "Whose the error was could not be told, and this request had not gone on 10 seconds later. It got a 500, or a broken response; from the first such error on, the workers know whose the next one is.",
+    causes: [
+      "a rejected promise of an asynchronous handler that nobody handles, as with Express 4",
+      "an error of a connection or pool that the request waits for",
+    ],
+    remedies: [
+      "handle the error that the line names as its cause",
+      "call next(error) in asynchronous handlers of Express 4",
+    ],
   },
   {
     codes: ["TSGI2102"],

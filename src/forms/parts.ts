@@ -17,7 +17,7 @@ export interface FormSource {
 export async function* readFields(
   { environ, options }: FormSource,
   charset: string | undefined,
-): AsyncGenerator<FormField[], void> {
+): AsyncGenerator<Iterable<FormField>, void> {
   const fields = new UrlencodedFields(charset, options);
   for await (const chunk of environ["wsgi.input"]) yield fields.push(chunk);
   yield fields.end();

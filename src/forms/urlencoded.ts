@@ -62,22 +62,21 @@ class PairReader {
   }
 
   /** The pairs that `chunk` completes. */
-  push(chunk: Buffer): RawPair[] {
-    const pairs: RawPair[] = [];
+  *push(chunk: Buffer): Generator<RawPair, void, undefined> {
     let start = 0;
     for (let end = chunk.indexOf(ampersand); end !== -1; end = chunk.indexOf(ampersand, start)) {
       this.#keep(chunk.subarray(start, end));
-      pairs.push(...this.end());
+      const pair = this.end();
+      if (pair !== undefined) yield pair;
       start = end + 1;
     }
     this.#keep(chunk.subarray(start));
-    return pairs;
   }
 
   /** The last pair, if there is one. */
-  end(): RawPair[] {
+  end(): RawPair | undefined {
     const [first = nothing, ...more] = this.#rest;
-    if (first.length === 0) return [];
+    if (first.length === 0) return undefined;
     const encoded = more.length === 0 ? first : Buffer.concat(this.#rest);
     this.#rest = [];
     this.#restBytes = 0;
@@ -85,7 +84,7 @@ class PairReader {
     const name = decodePercent(middle === -1 ? encoded : encoded.subarray(0, middle));
     const value = decodePercent(middle === -1 ? nothing : encoded.subarray(middle + 1));
     this.#count(name.length, value.length);
-    return [[name, value]];
+    return [name, value];
   }
 
   #keep(bytes: Buffer): void {
@@ -116,15 +115,19 @@ export class UrlencodedFields {
     this.#pairs = new PairReader(limitsOf(options));
   }
 
-  push(chunk: Buffer): FormField[] {
-    return this.#pairs.push(chunk).map(this.#field);
+  /** Reads on when the next field is asked for. */
+  *push(chunk: Buffer): Generator<FormField, void, undefined> {
+    for (const pair of this.#pairs.push(chunk)) yield this.#field(pair);
   }
 
   end(): FormField[] {
-    return this.#pairs.end().map(this.#field);
+    const pair = this.#pairs.end();
+    return pair === undefined ? [] : [this.#field(pair)];
   }
 
-  readonly #field = ([name, value]: RawPair): FormField => this.#text.field(this.#text.of(name), this.#text.of(value));
+  #field([name, value]: RawPair): FormField {
+    return this.#text.field(this.#text.of(name), this.#text.of(value));
+  }
 }
 
 /** The fields of a query or body that is here as a whole. Throws FormLimitError. */

@@ -13,9 +13,10 @@ import type { Log } from "../spec.ts";
 export interface ScopedRequest {
   /** Its lines carry the request's id and script. Made when first used. */
   readonly log: Log;
-  /** The scope's own: the requests that are not followed and began before and after this one. */
+  /** The scope's own: the requests that run and began before and after this one, and whether it is one that is not followed. */
   older: ScopedRequest | undefined;
   newer: ScopedRequest | undefined;
+  isUnfollowed: boolean;
   /** What was sent of its response: 0 while nobody has got anything, undefined when it is over. */
   readonly progress: number | undefined;
   /** Ends it with an error: a page, or a broken response. */
@@ -32,9 +33,11 @@ export interface ScopeOptions {
 export class RequestScope {
   readonly #isExclusive: boolean;
   #now: ScopedRequest | undefined;
-  /** The first and the last to begin of those that run and are not followed. They are a chain, since a set costs 16 us for each. */
+  /** The first and the last to begin of those that run. They are a chain, since a set costs 16 us for each. */
   #oldest: ScopedRequest | undefined;
   #newest: ScopedRequest | undefined;
+  /** How many of them are not followed. */
+  #unfollowed = 0;
   #storage: AsyncLocalStorage<ScopedRequest> | undefined;
 
   constructor({ isExclusive, isFollowing = false }: ScopeOptions) {
@@ -56,12 +59,10 @@ export class RequestScope {
   run(request: ScopedRequest, work: () => void): void {
     const before = this.#now;
     this.#now = request;
+    this.#chain(request);
     try {
-      if (this.#storage !== undefined) this.#storage.run(request, work);
-      else {
-        this.#chain(request);
-        work();
-      }
+      if (this.#storage === undefined) work();
+      else this.#storage.run(request, work);
     } finally {
       if (!this.#isExclusive) this.#now = before;
     }
@@ -73,6 +74,8 @@ export class RequestScope {
   }
 
   #chain(request: ScopedRequest): void {
+    request.isUnfollowed = this.#storage === undefined;
+    if (request.isUnfollowed) this.#unfollowed += 1;
     request.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = request;
     else this.#newest.newer = request;
@@ -81,6 +84,8 @@ export class RequestScope {
 
   #unchain(request: ScopedRequest): void {
     const { older, newer } = request;
+    if (request.isUnfollowed) this.#unfollowed -= 1;
+    request.isUnfollowed = false;
     if (this.#oldest === request) this.#oldest = newer;
     if (this.#newest === request) this.#newest = older;
     if (older !== undefined) older.newer = newer;
@@ -96,9 +101,9 @@ export class RequestScope {
   /** The request whose code runs now, as far as is known; asking without finding one is what switches the following on. */
   find(): ScopedRequest | undefined {
     const found = this.#certain;
-    if (found !== undefined || this.#isExclusive || this.#oldest === undefined) return found;
+    if (found !== undefined || this.#isExclusive || this.#unfollowed === 0) return found;
     this.follow();
-    return this.#oldest === this.#newest ? this.#oldest : undefined;
+    return this.#unfollowed === 1 ? this.#running.find(({ isUnfollowed }) => isUnfollowed) : undefined;
   }
 
   /**
@@ -112,10 +117,13 @@ export class RequestScope {
     return true;
   }
 
-  /** The requests that run and whose error one may be that comes now: the one that is known, else all that are not followed. */
+  /** The requests that run and may wait for what an error ended that nobody caught: the one that is known, else all. */
   get suspects(): readonly ScopedRequest[] {
     const certain = this.#certain;
-    if (certain !== undefined) return [certain];
+    return certain?.progress === undefined ? this.#running : [certain];
+  }
+
+  get #running(): ScopedRequest[] {
     const found: ScopedRequest[] = [];
     for (let request = this.#oldest; request !== undefined; request = request.newer) found.push(request);
     return found;

@@ -2,24 +2,25 @@
 // Rules: the request that one comes from is answered at once where it is known. Where it is not, or its response has begun, any
 // of those that run may wait for ever for what the error ended: they get some time to show that they do not.
 
+import { ClientGoneError, RequestOverError, StrandedError } from "../errors.ts";
 import type { Log } from "../spec.ts";
 import type { RequestScope } from "./scope.ts";
 
-/** How long a request may stand still after an error that may be its own, ms: the only one without an answer, and others. */
-const aloneMs = 3000;
-const amongMs = 10_000;
+/** How long a request may stand still after an error that may be its own, ms. */
+const stillMs = 10_000;
 
 /** Answers the request that the error comes from, now or when it has not gone on for a while. True where it is known. */
 export function failRequest(scope: RequestScope, error: unknown): boolean {
   if (scope.fail(error)) return true;
-  const running = scope.suspects.map((request) => ({ request, before: request.progress }));
-  const isAlone = running.filter(({ before }) => before === 0).length === 1;
-  for (const { request, before } of running) {
+  // Of a request that is over: nobody waits for what it ended.
+  if (error instanceof ClientGoneError || error instanceof RequestOverError) return false;
+  for (const request of scope.suspects) {
+    const before = request.progress;
     if (before === undefined) continue;
     const expire = (): void => {
-      if (request.progress === before) request.expire(error);
+      if (request.progress === before) request.expire(new StrandedError(error));
     };
-    setTimeout(expire, before === 0 && isAlone ? aloneMs : amongMs).unref();
+    setTimeout(expire, stillMs).unref();
   }
   return false;
 }

@@ -134,6 +134,7 @@ class Dispatch implements ScopedRequest, ExchangeObserver {
   readonly #observation: Observation | undefined;
   older: ScopedRequest | undefined;
   newer: ScopedRequest | undefined;
+  isUnfollowed = false;
   #script = "";
   #log: Log | undefined;
   /** When the application was called; undefined before, and where nobody wants to know. */
@@ -217,7 +218,8 @@ class Dispatch implements ScopedRequest, ExchangeObserver {
     mendEnviron?.(environ);
     const observation = this.#observation;
     const call = (application: Application): void => {
-      if (scope === undefined) exchange.run(application, environ);
+      // One that was given up while its application loaded has ended before it runs.
+      if (scope === undefined || this.#isEnded) exchange.run(application, environ);
       else scope.run(this, () => exchange.run(application, environ));
     };
     const start = (application: Application): void => {

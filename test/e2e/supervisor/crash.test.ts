@@ -176,7 +176,7 @@ describe("an error outside of any request", () => {
     const supervised = await Supervised.start(workspace, {
       app: workspace.app("supervised.ts"),
       processes: 1,
-      expectLog: [/AH01071: Got error 'tsgi: Error: rejected before an answer/u],
+      expectLog: [/AH01071: Got error 'tsgi: StrandedError: .*: rejected before an answer \[TSGI2111\]/u],
     });
     const held = await HeldResponse.open(supervised, "/ticking");
     const reply = await supervised.request("/throw-unanswered?reject");

@@ -78,6 +78,7 @@ const inits: ReadonlyArray<readonly [string, () => unknown]> = [
   ["one that is too large", () => ({ status: 600 })],
   ["one in a text", () => ({ status: "201" })],
   ["one that is no number", () => ({ status: "much" })],
+  ["a status text with blanks", () => ({ statusText: " OK " })],
   ["a status text of two lines", () => ({ statusText: "a\r\nb" })],
   ["headers", () => ({ headers: { "X-A": "1", "content-TYPE": "text/html", "x-number": 5 } })],
   ["a header that names a type", () => ({ headers: { vary: "content-type" } })],
@@ -135,6 +136,7 @@ describe("a Response", () => {
     ["an object with a type", {}, () => ({ headers: { "Content-Type": "application/problem+json" }, status: 400 })],
     ["one with other headers", [], () => ({ headers: cookies() })],
     ["one with no body", {}, () => ({ status: 204 })],
+    ["one with nothing", {}, () => null as never],
   ])("of %s as JSON is as Node's own", async (_name, data, init) => {
     const wanted = await lookAtResponse(() => own.Response.json(data, init?.()));
     expect(await lookAtResponse(() => Response.json(data, init?.()))).toEqual(wanted);
@@ -147,6 +149,16 @@ describe("a Response", () => {
       return [(await response.clone().blob()).type, [...response.headers], [...response.clone().headers]];
     };
     expect(await outcomeOf(make(Response))).toEqual(await outcomeOf(make(own.Response)));
+  });
+
+  test("of a WebAssembly module is Node's own, as V8 wants it", async () => {
+    const bytes = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    const response = new Response(bytes, { headers: { "Content-Type": "application/wasm" } });
+    expect(isLight(response)).toBe(false);
+    const { WebAssembly } = globalThis as unknown as {
+      WebAssembly: { compileStreaming(source: Response): Promise<object>; Module: new () => object };
+    };
+    expect(await WebAssembly.compileStreaming(response)).toBeInstanceOf(WebAssembly.Module);
   });
 
   test("is used up when it was sent", async () => {

@@ -15,6 +15,7 @@ function capture(isExclusive = false) {
     log: log.child({ request_id: id }),
     older: undefined,
     newer: undefined,
+    isUnfollowed: false,
     progress: 0,
     expire: () => {},
   });

@@ -1,5 +1,7 @@
 // What becomes of the requests that run when an error comes that nobody caught.
+import { AsyncResource } from "node:async_hooks";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { ClientGoneError, RequestOverError, StrandedError } from "../../../src/errors.ts";
 import type { ScopedRequest } from "../../../src/log/scope.ts";
 import { RequestScope } from "../../../src/log/scope.ts";
 import { failRequest } from "../../../src/log/uncaught.ts";
@@ -17,6 +19,7 @@ class FakeRequest implements ScopedRequest {
   readonly log = collectLog();
   older: ScopedRequest | undefined;
   newer: ScopedRequest | undefined;
+  isUnfollowed = false;
   progress: number | undefined = 0;
   readonly errors: unknown[] = [];
 
@@ -36,7 +39,7 @@ function running(scope: RequestScope, count: number): FakeRequest[] {
 
 const failed = (requests: readonly FakeRequest[]): number[] => requests.map(({ errors }) => errors.length);
 
-test("requests that run and are not followed are known, in the order in which they began", () => {
+test("requests that run are known, in the order in which they began", () => {
   const scope = new RequestScope({ isExclusive: false });
   const all = running(scope, 4);
   const known = (): string => scope.suspects.map((one) => "abcd"[all.indexOf(one as FakeRequest)]).join("");
@@ -50,41 +53,48 @@ test("requests that run and are not followed are known, in the order in which th
 });
 
 describe("an error whose request is not known", () => {
-  test("is after a while that of the only request without an answer", () => {
-    const scope = new RequestScope({ isExclusive: false });
-    const requests = running(scope, 3);
-    const [waiting, streaming, silent] = requests;
-    Object.assign(streaming ?? {}, { progress: 100 });
-    Object.assign(silent ?? {}, { progress: 100 });
+  test.each([false, true])("is after a while that of all that stand still: following %j", (isFollowing) => {
+    const scope = new RequestScope({ isExclusive: false, isFollowing });
+    const requests = running(scope, 5);
+    const [unanswered, goesOn, ends, begins, stands] = requests;
+    Object.assign(goesOn ?? {}, { progress: 100 });
+    Object.assign(stands ?? {}, { progress: 100 });
     expect(failRequest(scope, error)).toBe(false);
-    vi.advanceTimersByTime(2900);
-    expect(failed(requests)).toEqual([0, 0, 0]);
-    vi.advanceTimersByTime(200);
-    expect([failed(requests), waiting?.errors]).toEqual([[1, 0, 0], [error]]);
-    Object.assign(streaming ?? {}, { progress: 101 });
-    vi.advanceTimersByTime(7000);
-    expect(failed(requests)).toEqual([1, 0, 1]);
-  });
-
-  test("is later that of all that could be meant, but not of those that went on, ended or came later", () => {
-    const scope = new RequestScope({ isExclusive: false });
-    const requests = running(scope, 4);
-    failRequest(scope, error);
     requests.push(...running(scope, 1));
-    Object.assign(requests[1] ?? {}, { progress: 5 });
-    Object.assign(requests[2] ?? {}, { progress: undefined });
+    Object.assign(goesOn ?? {}, { progress: 101 });
+    Object.assign(ends ?? {}, { progress: undefined });
+    Object.assign(begins ?? {}, { progress: 5 });
     vi.advanceTimersByTime(9900);
-    expect(failed(requests)).toEqual([0, 0, 0, 0, 0]);
+    expect(failed(requests)).toEqual([0, 0, 0, 0, 0, 0]);
     vi.advanceTimersByTime(200);
-    expect(failed(requests)).toEqual([1, 0, 0, 1, 0]);
+    expect(failed(requests)).toEqual([1, 0, 0, 0, 1, 0]);
+    // Never with the status of an error that may be another's.
+    expect(unanswered?.errors).toEqual([new StrandedError(error)]);
+    expect(unanswered?.errors[0]).toMatchObject({ code: "TSGI2111", status: 500 });
   });
 
-  test("is nobody's in a process that follows its requests", () => {
-    const scope = new RequestScope({ isExclusive: false, isFollowing: true });
+  test("is nobody's when it is that of a request that is over", () => {
+    const scope = new RequestScope({ isExclusive: false });
     const requests = running(scope, 2);
-    expect(failRequest(scope, error)).toBe(false);
+    for (const over of [new ClientGoneError(), new RequestOverError("read")]) {
+      expect(failRequest(scope, over)).toBe(false);
+    }
     vi.advanceTimersByTime(60_000);
     expect(failed(requests)).toEqual([0, 0]);
+  });
+
+  test("may be that of a request that waits for what another made, which has ended", () => {
+    const scope = new RequestScope({ isExclusive: false, isFollowing: true });
+    const requests = [new FakeRequest(), new FakeRequest()];
+    const [first, second] = requests;
+    let fail = (): void => {};
+    if (first !== undefined) scope.run(first, () => (fail = AsyncResource.bind(() => void failRequest(scope, error))));
+    Object.assign(first ?? {}, { progress: undefined });
+    if (first !== undefined) scope.ended(first);
+    if (second !== undefined) scope.run(second, () => {});
+    fail();
+    vi.advanceTimersByTime(10_100);
+    expect(failed(requests)).toEqual([0, 1]);
   });
 });
 
