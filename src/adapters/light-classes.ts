@@ -7,7 +7,9 @@ import type { FetchClasses } from "./fetch-classes.ts";
 import { fetchClasses, findFetchClassesBy } from "./fetch-classes.ts";
 import { standInHeaders } from "./light-headers.ts";
 import { orReal, standInRequests } from "./light-request.ts";
-import { lightJson, lightResponse, standInResponses } from "./light-response.ts";
+import { lightResponse, standInResponses } from "./light-response.ts";
+
+const typeOfJson = "application/json";
 
 export type FetchClassName = keyof FetchClasses;
 type Constructor = (new (...parameters: unknown[]) => object) & { prototype: object };
@@ -113,7 +115,16 @@ function lateClass(name: FetchClassName, length: number, construct: Construct): 
   return { known, target, becomes };
 }
 
-/** `Response.json`. */
+/** `Response.json`. The data is made a text once, whatever becomes of it. */
 function json(data: unknown, ...rest: [ResponseInit?]): object {
-  return lightJson(data, rest[0]) ?? fetchClasses().Response.json(data, ...rest);
+  const text: string | undefined = JSON.stringify(data);
+  const [init] = rest;
+  if (text === undefined || init === null) return fetchClasses().Response.json(data, ...rest); // which refuses it
+  return lightResponse(text, init, typeOfJson) ?? realJson(text, init);
+}
+
+function realJson(text: string, init: ResponseInit | undefined): Response {
+  const response = new (fetchClasses().Response)(Buffer.from(text), init);
+  if (!response.headers.has("content-type")) response.headers.set("content-type", typeOfJson);
+  return response;
 }

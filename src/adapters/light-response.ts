@@ -159,12 +159,6 @@ function statusOf(init: {
   return typeof statusText === "string" && plainValue.test(statusText) ? { status, statusText } : undefined;
 }
 
-/** The Response that `Response.json(data, init)` makes; undefined where that takes the real one. */
-export function lightJson(data: unknown, init: unknown): LightResponse | undefined {
-  const text: string | undefined = JSON.stringify(data);
-  return text === undefined || init === null ? undefined : lightResponse(text, init, "application/json");
-}
-
 /** Headers as lines with names in small letters, each name once; undefined where that takes Node's own. */
 function linesOf(headers: unknown): string[] | undefined {
   if (headers === undefined) return [];

@@ -194,6 +194,14 @@ describe("a Response", () => {
     expect([await reply(before)].flat()[0]).toBe(202);
   });
 
+  test("of JSON asks an object once how it is written", async () => {
+    for (const init of [{}, { status: "202" }, { headers: new Map() }] as unknown as ResponseInit[]) {
+      let asked = 0;
+      const response = Response.json({ toJSON: () => (asked += 1) }, init);
+      expect([await response.text(), response.headers.get("content-type")]).toEqual(["1", "application/json"]);
+    }
+  });
+
   test("has headers that stay the same ones, whoever reads it", async () => {
     const response = new Response("x", { headers: { a: "1" } });
     const { headers } = response;
