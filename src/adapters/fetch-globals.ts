@@ -36,9 +36,9 @@ export function installLightClasses(): void {
   };
   prepare = makeAll;
   const ownFetch = globalThis.fetch;
-  globalThis.fetch = function fetch(input: unknown, ...rest: [RequestInit?]): Promise<Response> {
-    return ownFetch(makeAll().forNode(input) as Request, ...rest);
-  };
+  const fetch = (input: unknown, ...rest: [RequestInit?]): Promise<Response> =>
+    ownFetch(makeAll().forNode(input) as Request, ...rest);
+  globalThis.fetch = Object.defineProperty(fetch, "name", { value: "fetch" }); // which a bundler changes
 }
 
 /** Has a global name make the light classes when it is first asked for; gives its getter. */

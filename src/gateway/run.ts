@@ -182,6 +182,11 @@ export class Exchange {
     this.#fail(error);
   }
 
+  /** Whether the application waits for its client: to send more of the body, or to take more of the response. */
+  get waitsForClient(): boolean {
+    return this.#parts.input.isAwaited || (this.#writers !== undefined && this.#writers.size > 0);
+  }
+
   /** What was sent of a response that goes on: 0 while nobody has got anything. Undefined when it is over. */
   get progress(): number | undefined {
     if (this.#isEnded || this.#gone !== undefined) return undefined;

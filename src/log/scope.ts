@@ -19,6 +19,8 @@ export interface ScopedRequest {
   isUnfollowed: boolean;
   /** What was sent of its response: 0 while nobody has got anything, undefined when it is over. */
   readonly progress: number | undefined;
+  /** Whether its application waits for the client to send or to take more. */
+  readonly waitsForClient: boolean;
   /** Ends it with an error: a page, or a broken response. */
   expire(error: unknown): void;
 }
@@ -120,7 +122,8 @@ export class RequestScope {
   /** The requests that run and may wait for what an error ended that nobody caught: the one that is known, else all. */
   get suspects(): readonly ScopedRequest[] {
     const certain = this.#certain;
-    return certain?.progress === undefined ? this.#running : [certain];
+    if (certain === undefined) return this.#running;
+    return certain.progress === undefined ? [] : [certain];
   }
 
   get #running(): ScopedRequest[] {

@@ -12,13 +12,13 @@ const stillMs = 10_000;
 /** Answers the request that the error comes from, now or when it has not gone on for a while. True where it is known. */
 export function failRequest(scope: RequestScope, error: unknown): boolean {
   if (scope.fail(error)) return true;
-  // Of a request that is over: nobody waits for what it ended.
+  // Of a request that was given up: nobody waits for what it ended.
   if (error instanceof ClientGoneError || error instanceof RequestOverError) return false;
   for (const request of scope.suspects) {
     const before = request.progress;
     if (before === undefined) continue;
     const expire = (): void => {
-      if (request.progress === before) request.expire(new StrandedError(error));
+      if (request.progress === before && !request.waitsForClient) request.expire(new StrandedError(error));
     };
     setTimeout(expire, stillMs).unref();
   }

@@ -162,6 +162,10 @@ class Dispatch implements ScopedRequest, ExchangeObserver {
     return this.#exchange?.progress;
   }
 
+  get waitsForClient(): boolean {
+    return this.#exchange?.waitsForClient === true;
+  }
+
   expire(error: unknown): void {
     this.#exchange?.expire(error);
   }

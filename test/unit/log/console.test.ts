@@ -17,6 +17,7 @@ function capture(isExclusive = false) {
     newer: undefined,
     isUnfollowed: false,
     progress: 0,
+    waitsForClient: false,
     expire: () => {},
   });
   const told = (): string[] => log.lines.map(({ message, fields }) => `${String(fields["request_id"])} ${message}`);

@@ -21,6 +21,7 @@ class FakeRequest implements ScopedRequest {
   newer: ScopedRequest | undefined;
   isUnfollowed = false;
   progress: number | undefined = 0;
+  waitsForClient = false;
   readonly errors: unknown[] = [];
 
   expire(error: unknown): void {
@@ -55,8 +56,9 @@ test("requests that run are known, in the order in which they began", () => {
 describe("an error whose request is not known", () => {
   test.each([false, true])("is after a while that of all that stand still: following %j", (isFollowing) => {
     const scope = new RequestScope({ isExclusive: false, isFollowing });
-    const requests = running(scope, 5);
-    const [unanswered, goesOn, ends, begins, stands] = requests;
+    const requests = running(scope, 6);
+    const [unanswered, goesOn, ends, begins, stands, waits] = requests;
+    Object.assign(waits ?? {}, { waitsForClient: true });
     Object.assign(goesOn ?? {}, { progress: 100 });
     Object.assign(stands ?? {}, { progress: 100 });
     expect(failRequest(scope, error)).toBe(false);
@@ -65,15 +67,15 @@ describe("an error whose request is not known", () => {
     Object.assign(ends ?? {}, { progress: undefined });
     Object.assign(begins ?? {}, { progress: 5 });
     vi.advanceTimersByTime(9900);
-    expect(failed(requests)).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(failed(requests)).toEqual([0, 0, 0, 0, 0, 0, 0]);
     vi.advanceTimersByTime(200);
-    expect(failed(requests)).toEqual([1, 0, 0, 0, 1, 0]);
+    expect(failed(requests)).toEqual([1, 0, 0, 0, 1, 0, 0]);
     // Never with the status of an error that may be another's.
     expect(unanswered?.errors).toEqual([new StrandedError(error)]);
     expect(unanswered?.errors[0]).toMatchObject({ code: "TSGI2111", status: 500 });
   });
 
-  test("is nobody's when it is that of a request that is over", () => {
+  test("is nobody's when it is that of a request that was given up", () => {
     const scope = new RequestScope({ isExclusive: false });
     const requests = running(scope, 2);
     for (const over of [new ClientGoneError(), new RequestOverError("read")]) {
@@ -83,7 +85,7 @@ describe("an error whose request is not known", () => {
     expect(failed(requests)).toEqual([0, 0]);
   });
 
-  test("may be that of a request that waits for what another made, which has ended", () => {
+  test("is nobody's when it comes of what a request left behind that is over", () => {
     const scope = new RequestScope({ isExclusive: false, isFollowing: true });
     const requests = [new FakeRequest(), new FakeRequest()];
     const [first, second] = requests;
@@ -94,7 +96,7 @@ describe("an error whose request is not known", () => {
     if (second !== undefined) scope.run(second, () => {});
     fail();
     vi.advanceTimersByTime(10_100);
-    expect(failed(requests)).toEqual([0, 1]);
+    expect(failed(requests)).toEqual([0, 0]);
   });
 });
 
