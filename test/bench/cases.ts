@@ -76,6 +76,17 @@ function rate(name: string, title: string, more: Partial<RateCase>): RateCase {
   return { name, title, ...base, ...plain, ...more };
 }
 
+/** One application of a framework: with us, and as a server of its own. */
+function framework(name: string, title: string, app: string, more: Partial<RateCase> = {}): RateCase {
+  const peers = [`tsgi-${app}`, `http-${app}`];
+  return rate(name, title, { reference: `tsgi-${app}`, peers, quick: peers, ...more });
+}
+
+const json = {
+  route: "/json?name=Ada%20Lovelace&n=21",
+  expected: Buffer.from('{"name":"Ada Lovelace","n":21,"doubled":42}'),
+} as const;
+
 const form = new URLSearchParams({ name: "Ada Lovelace", text: "words and more words, ".repeat(85), sent: "yes" });
 const manyHeaders: Record<string, string> = {
   Cookie: ["session=0123456789abcdef0123456789abcdef", "theme=dark", "language=en", "seen=17", "cart=42"].join("; "),
@@ -90,10 +101,7 @@ export const cases: readonly Case[] = [
   rate("hello-1", "hello, 1 client", { clients: 1, peers: everybody }),
   rate("hello-64", "hello, 64 clients", { clients: 64, peers: everybody, quick: [] }),
   rate("hello-256", "hello, 256 clients", { clients: 256, peers: everybody }),
-  rate("json", "JSON, GET with a query", {
-    route: "/json?name=Ada%20Lovelace&n=21",
-    expected: Buffer.from('{"name":"Ada Lovelace","n":21,"doubled":42}'),
-  }),
+  rate("json", "JSON, GET with a query", json),
   rate("form", "form of 2 KB, POST", {
     route: "/form",
     request: {
@@ -128,35 +136,11 @@ export const cases: readonly Case[] = [
     checks: 20,
     hasFixedSize: false, // how chunks are framed is a matter of time
   }),
-  rate("express", "Express, hello", {
-    reference: "tsgi-express",
-    peers: ["tsgi-express", "http-express"],
-    quick: ["tsgi-express", "http-express"],
-  }),
-  rate("express-json", "Express, JSON", {
-    reference: "tsgi-express",
-    peers: ["tsgi-express", "http-express"],
-    quick: ["tsgi-express", "http-express"],
-    route: "/json?name=Ada%20Lovelace&n=21",
-    expected: Buffer.from('{"name":"Ada Lovelace","n":21,"doubled":42}'),
-  }),
-  rate("fastify", "Fastify, hello", {
-    reference: "tsgi-fastify",
-    peers: ["tsgi-fastify", "http-fastify"],
-    quick: ["tsgi-fastify", "http-fastify"],
-  }),
-  rate("hono", "Hono, hello", {
-    reference: "tsgi-hono",
-    peers: ["tsgi-hono", "http-hono"],
-    quick: ["tsgi-hono", "http-hono"],
-  }),
-  rate("hono-json", "Hono, JSON", {
-    reference: "tsgi-hono",
-    peers: ["tsgi-hono", "http-hono"],
-    quick: [],
-    route: "/json?name=Ada%20Lovelace&n=21",
-    expected: Buffer.from('{"name":"Ada Lovelace","n":21,"doubled":42}'),
-  }),
+  framework("express", "Express, hello", "express"),
+  framework("express-json", "Express, JSON", "express", json),
+  framework("fastify", "Fastify, hello", "fastify"),
+  framework("hono", "Hono, hello", "hono"),
+  framework("hono-json", "Hono, JSON", "hono", { ...json, quick: [] }),
   rate("scaling", "1 ms of work, workers", {
     route: "/work",
     expected: Buffer.from("done"),
