@@ -49,7 +49,7 @@ interface Others {
 }
 
 /**
- * Makes a class one of stand-ins. Its own members serve as they are; the others are those of what a stand-in stands for, and
+ * Makes a class one of stand-ins, before Node's classes are asked for. Its own members serve as they are; the others are those of what a stand-in stands for, and
  * so is, when that class is there, all else that it has.
  */
 export function standInFor(kind: StandIns, { getters, methods }: Others): void {
@@ -63,7 +63,6 @@ export function standInFor(kind: StandIns, { getters, methods }: Others): void {
     if (key !== "constructor") Object.defineProperty(prototype, key, { enumerable: true });
   }
   standIns.push(kind);
-  if (classes !== undefined) complete(kind, classes[name].prototype);
 }
 
 function forwardGetter(prototype: object, key: PropertyKey, realOf: StandIns["realOf"]): void {

@@ -5,39 +5,34 @@
 import type { FetchClassName, LightClasses } from "./light-classes.ts";
 import { makeLightClasses } from "./light-classes.ts";
 
-let isInstalled = false;
-/** Makes them, and puts them in the place of Node's, when somebody asks for one of them first. */
+/** Makes them, and puts them in the place of Node's, when somebody asks for one of them first. Undefined until they are installed. */
 let prepare: (() => LightClasses) | undefined;
-let knownRequest: unknown;
 
 /** Whether the global Request, which an application may have replaced, knows of light ones. They are made if they are not yet. */
 export function takesLightRequests(): boolean {
-  prepare?.();
-  return isInstalled && globalThis.Request === knownRequest;
+  return prepare !== undefined && prepare().properties.Request.value === globalThis.Request;
 }
 
 /** Puts them in the place of Node's, once. */
 export function installLightClasses(): void {
-  if (isInstalled) return;
-  isInstalled = true;
+  if (prepare !== undefined) return;
   const names: readonly FetchClassName[] = ["Request", "Response", "Headers"];
   const own = { Request: ownOf("Request"), Response: ownOf("Response"), Headers: ownOf("Headers") };
   const placed = names.map((name) => ({ name, get: place(name) }));
   let made: LightClasses | undefined;
-  const makeAll = (): LightClasses => {
+  const all = (): LightClasses => {
     if (made !== undefined) return made;
     made = makeLightClasses(own);
-    knownRequest = made.properties.Request.value;
     for (const { name, get } of placed) {
       const isOurs = Object.getOwnPropertyDescriptor(globalThis, name)?.get === get;
       if (isOurs) define(name, made.properties[name]);
     }
     return made;
   };
-  prepare = makeAll;
+  prepare = all;
   const ownFetch = globalThis.fetch;
   const fetch = (input: unknown, ...rest: [RequestInit?]): Promise<Response> =>
-    ownFetch(makeAll().forNode(input) as Request, ...rest);
+    ownFetch(all().forNode(input) as Request, ...rest);
   globalThis.fetch = Object.defineProperty(fetch, "name", { value: "fetch" }); // which a bundler changes
 }
 

@@ -5,9 +5,9 @@
 import type { ReadableStreamDefaultReader, ReadableStreamReadResult } from "node:stream/web";
 import { ContractError } from "../errors.ts";
 import { headOnly } from "../gateway/response.ts";
-import type { Application, Body, Environ, HeaderList, StartResponse } from "../spec.ts";
+import type { Application, Body, Environ, StartResponse, Write } from "../spec.ts";
 import { createFetchRequest } from "./fetch-request.ts";
-import { takeParts, type ResponseParts } from "./light-response.ts";
+import { takeParts } from "./light-response.ts";
 import { isConnectionHeader } from "./node-headers.ts";
 
 /** The third argument of a handler, as workers runtimes have it. */
@@ -55,25 +55,16 @@ function isResponse(value: unknown): value is Response {
   return isObject(headers) && Symbol.iterator in headers && (body === null || isStream);
 }
 
-function headersOf(response: Response): HeaderList {
-  const list: Array<readonly [string, string]> = [];
-  for (const [name, value] of response.headers) if (!isConnectionHeader(name)) list.push([name, value]);
-  return list;
+interface Head {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Iterable<readonly [string, string]>;
 }
 
-/** What a light Response has to be sent goes as it is. */
-function deliverParts({ status, statusText, lines, body }: ResponseParts, startResponse: StartResponse): Body {
+function start({ status, statusText, headers }: Head, startResponse: StartResponse): Write {
   const list: Array<readonly [string, string]> = [];
-  for (let index = 0; index < lines.length; index += 2) {
-    const name = lines[index] ?? "";
-    if (!isConnectionHeader(name)) list.push([name, lines[index + 1] ?? ""]);
-  }
-  startResponse(statusLine(status, statusText), list);
-  return body ?? "";
-}
-
-function statusLine(status: number, text: string): string {
-  return text === "" ? String(status) : `${status} ${text}`.trimEnd();
+  for (const pair of headers) if (!isConnectionHeader(pair[0])) list.push(pair);
+  return startResponse(statusText === "" ? String(status) : `${status} ${statusText}`.trimEnd(), list);
 }
 
 /** Bytes of a body that is read chunk by chunk; `close` cancels what was not read. */
@@ -132,11 +123,13 @@ function oneTurn(): Promise<undefined> {
 
 async function deliver(response: Response, startResponse: StartResponse): Promise<Body> {
   const parts = isObject(response) ? takeParts(response) : undefined;
-  if (parts !== undefined) return deliverParts(parts, startResponse);
+  if (parts !== undefined) {
+    start(parts, startResponse);
+    return parts.body ?? "";
+  }
   if (!isResponse(response)) throw new ContractError("the fetch handler did not return a Response");
   if (response.bodyUsed) throw new ContractError("the fetch handler returned a Response whose body has been read");
-  const headers = headersOf(response);
-  const write = startResponse(statusLine(response.status, response.statusText), headers);
+  const write = start(response, startResponse);
   const stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | null = response.body;
   if (stream === null) return "";
   if (!("getReader" in stream)) return stream;

@@ -5,6 +5,7 @@
 import { InputFormatError } from "../errors.ts";
 import type { Environ } from "../spec.ts";
 import { takesLightRequests } from "./fetch-globals.ts";
+import { pairsOf } from "./light-headers.ts";
 import { lightRequest } from "./light-request.ts";
 import { rawHeadersOf } from "./node-headers.ts";
 import { realRequest } from "./real-request.ts";
@@ -57,7 +58,6 @@ export function createFetchRequest(environ: Environ): Request {
   const light = takesLightRequests() ? lightRequest(environ, url) : undefined;
   if (light !== undefined) return light as unknown as Request;
   const headers = new Headers();
-  const lines = rawHeadersOf(environ);
-  for (let index = 0; index < lines.length; index += 2) headers.append(lines[index] ?? "", lines[index + 1] ?? "");
-  return realRequest(environ, { method: environ.REQUEST_METHOD, url, headers: [...headers] }, Request);
+  for (const [name, value] of pairsOf(rawHeadersOf(environ))) headers.append(name, value);
+  return realRequest(environ, { method: environ.REQUEST_METHOD, url, headers }, Request);
 }

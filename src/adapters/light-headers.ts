@@ -62,9 +62,7 @@ function realHeaders(headers: LightHeaders): Headers {
   const own = headers[state];
   if (own.real === undefined) {
     own.real = new (fetchClasses().Headers)();
-    for (let index = 0; index < own.lines.length; index += 2) {
-      own.real.append(own.lines[index] ?? "", own.lines[index + 1] ?? "");
-    }
+    for (const [name, value] of pairsOf(own.lines)) own.real.append(name, value);
   }
   return own.real;
 }
@@ -74,10 +72,16 @@ export function followHeaders(headers: LightHeaders, real: Headers): void {
   headers[state].real = real;
 }
 
-/** Name, value, name, value, as they are now. */
-export function linesNow(headers: LightHeaders): readonly string[] {
+/** Names and values, as they are now. */
+export function pairsNow(headers: LightHeaders): Array<[string, string]> {
   const { lines, real } = headers[state];
-  return real === undefined ? lines : [...real].flat();
+  return real === undefined ? pairsOf(lines) : [...real];
+}
+
+export function pairsOf(lines: readonly string[]): Array<[string, string]> {
+  const pairs: Array<[string, string]> = [];
+  for (let index = 0; index < lines.length; index += 2) pairs.push([lines[index] ?? "", lines[index + 1] ?? ""]);
+  return pairs;
 }
 
 /** To be called once, before one of them is made. */

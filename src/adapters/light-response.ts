@@ -3,33 +3,33 @@
 // Rules: what the real one would refuse, or take in a way of its own, is not light.
 
 import { types } from "node:util";
+import { headerNamePattern } from "../gateway/headers.ts";
+import { nullBodyStatuses } from "../gateway/status.ts";
+import type { HeaderList } from "../spec.ts";
 import { fetchClasses, hasFetchClasses, standInFor } from "./fetch-classes.ts";
-import { followHeaders, LightHeaders, linesNow, plainValue } from "./light-headers.ts";
+import { followHeaders, LightHeaders, pairsNow, plainValue } from "./light-headers.ts";
 
 /** What a Response was made of. */
 export interface ResponseParts {
   readonly status: number;
   readonly statusText: string;
-  /** Name, value, name, value. */
-  readonly lines: readonly string[];
+  readonly headers: HeaderList;
   readonly body: ResponseBody;
 }
 
 type ResponseBody = string | Uint8Array<ArrayBuffer> | null;
 
-const tokenName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-
-/** Statuses that go without a body. */
-const bodiless: ReadonlySet<number> = new Set([204, 205, 304]);
-
 /** See light-headers.ts. */
 const state = Symbol("response");
 
-interface State {
+interface Given {
   readonly body: ResponseBody;
   readonly status: number;
   readonly statusText: string;
   readonly headers: LightHeaders;
+}
+
+interface State extends Given {
   real: Response | undefined;
   /** It has been sent: a body comes only once. */
   isSent: boolean;
@@ -38,8 +38,7 @@ interface State {
 export class LightResponse {
   readonly [state]: State;
 
-  constructor({ body, status, statusText, lines }: ResponseParts) {
-    const headers = new LightHeaders(lines);
+  constructor({ body, status, statusText, headers }: Given) {
     this[state] = { body, status, statusText, headers, real: undefined, isSent: false };
   }
 
@@ -111,7 +110,7 @@ export function takeParts(response: object): ResponseParts | undefined {
   if (own.real !== undefined || own.isSent) return undefined;
   own.isSent = own.body !== null;
   const { body, status, statusText, headers } = own;
-  return { body, status, statusText, lines: linesNow(headers) };
+  return { body, status, statusText, headers: pairsNow(headers) };
 }
 
 /** To be called once, before one of them is made. */
@@ -136,10 +135,10 @@ export function lightResponse(body: unknown, init: unknown, type: string = typeO
   const status = statusOf(given as ResponseInit);
   const lines = linesOf((given as ResponseInit).headers);
   if (status === undefined || lines === undefined) return undefined;
-  if (own !== null && bodiless.has(status.status)) return undefined;
+  if (own !== null && nullBodyStatuses.has(status.status)) return undefined;
   if (lines.some((text) => text.startsWith("application/wasm"))) return undefined; // V8 takes Node's own only
   if (typeof own === "string" && !hasLine(lines, "content-type")) lines.push("content-type", type);
-  return new LightResponse({ body: own, ...status, lines });
+  return new LightResponse({ body: own, ...status, headers: new LightHeaders(lines) });
 }
 
 /** A body that takes nothing of Node's; bytes are copied, since their owner may use them again. */
@@ -150,10 +149,7 @@ function bodyOf(body: unknown): ResponseBody | undefined {
 }
 
 /** The status that an init names, where it does as it stands; undefined for any other. */
-function statusOf(init: {
-  status?: unknown;
-  statusText?: unknown;
-}): Pick<ResponseParts, "status" | "statusText"> | undefined {
+function statusOf(init: { status?: unknown; statusText?: unknown }): Pick<Given, "status" | "statusText"> | undefined {
   const { status = 200, statusText = "" } = init;
   if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 599) return undefined;
   return typeof statusText === "string" && plainValue.test(statusText) ? { status, statusText } : undefined;
@@ -174,7 +170,7 @@ function linesOf(headers: unknown): string[] | undefined {
   for (const [given, value] of Object.entries(headers as Record<string, unknown>)) {
     const name = given.toLowerCase();
     const text = typeof value === "number" ? String(value) : value;
-    if (typeof text !== "string" || !tokenName.test(given) || !plainValue.test(text)) return undefined;
+    if (typeof text !== "string" || !headerNamePattern.test(given) || !plainValue.test(text)) return undefined;
     if (hasLine(lines, name)) return undefined;
     lines.push(name, text);
   }

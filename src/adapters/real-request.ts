@@ -12,7 +12,7 @@ export function hasRequestBody(environ: Environ, method: string): boolean {
 export interface RequestParts {
   readonly method: string;
   readonly url: string;
-  readonly headers: ReadonlyArray<[string, string]>;
+  readonly headers: Headers | Array<[string, string]>;
 }
 
 /** Throws TypeError for a method that the Fetch standard forbids. */
@@ -21,7 +21,7 @@ export function realRequest(
   { method, url, headers }: RequestParts,
   Class: typeof Request = fetchClasses().Request,
 ): Request {
-  const init = { method, headers: [...headers], signal: environ["tsgi.signal"] };
+  const init = { method, headers, signal: environ["tsgi.signal"] };
   if (!hasRequestBody(environ, method)) return new Class(url, init);
   return new Class(url, { ...init, body: streamOf(environ), duplex: "half" });
 }

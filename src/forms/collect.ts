@@ -60,7 +60,7 @@ export async function collectForm(source: FormSource): Promise<Form> {
   }
   const files: StoredFile[] = [];
   try {
-    for await (const part of readFormParts(source)) {
+    for await (const part of readFormParts(source, form)) {
       if (part.type === "field") fields.add(part.name, part.value);
       else if (part.filename !== "" || !(await part.isEmpty())) {
         const target = source.options.storeFile?.(part);

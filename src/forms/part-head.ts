@@ -3,6 +3,7 @@
 // that does not match the grammar; a content type that is none says nothing and is left out.
 
 import { FormLimitError, FormSyntaxError, FormTypeError } from "../errors.ts";
+import { headerNamePattern } from "../gateway/headers.ts";
 import { decoderOf } from "./charset.ts";
 import type { FormLimits } from "./limits.ts";
 import { parseContentType, parseDisposition } from "./parameters.ts";
@@ -21,7 +22,6 @@ export interface PartHead {
 }
 
 const known = ["content-disposition", "content-type", "content-transfer-encoding"] as const;
-const namePattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const controlPattern = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 /** Encodings that change nothing; any other would have to be undone, and no browser uses one. */
@@ -43,7 +43,7 @@ function readHeaders(block: string): ReadonlyMap<string, string> {
   for (const line of block.replace(/\r\n(?=[ \t])/g, "").split("\r\n")) {
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
-    if (!namePattern.test(name) || controlPattern.test(line)) {
+    if (!headerNamePattern.test(name) || controlPattern.test(line)) {
       throw new FormSyntaxError("a part of the form has a malformed header");
     }
     if (!known.some((one) => one === name)) continue;

@@ -1,6 +1,7 @@
 // The parts of a request's form in their order, whichever way it is encoded.
 
 import type { Environ } from "../spec.ts";
+import type { FormType } from "./content-type.ts";
 import { formTypeOf } from "./content-type.ts";
 import type { FormField } from "./fields.ts";
 import type { FormOptions } from "./limits.ts";
@@ -24,8 +25,10 @@ export async function* readFields(
 }
 
 /** Reads the form part by part. Nothing is read before the first part is asked for. */
-export async function* readFormParts(source: FormSource): AsyncGenerator<FormField | ReceivedFile, void> {
-  const form = formTypeOf(source.environ);
+export async function* readFormParts(
+  source: FormSource,
+  form: FormType = formTypeOf(source.environ),
+): AsyncGenerator<FormField | ReceivedFile, void> {
   switch (form.type) {
     case "none":
       return;

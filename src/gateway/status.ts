@@ -75,6 +75,9 @@ export function reasonOf(code: number): string {
   return reasons[code] ?? "Unknown";
 }
 
+/** Statuses whose Response may not be given a body, not even an empty one (Fetch standard, "null body status"). */
+export const nullBodyStatuses: ReadonlySet<number> = new Set([204, 205, 304]);
+
 const statusPattern = /^([2-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
 
 /** What was read before: an application has few of them. */

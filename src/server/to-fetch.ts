@@ -7,6 +7,7 @@ import type { Variables } from "../gateway/environ.ts";
 import type { InputFlow, RequestInput } from "../gateway/input.ts";
 import { normalMountPoint } from "../gateway/mount.ts";
 import type { ResponseHead, ResponseSink } from "../gateway/response.ts";
+import { nullBodyStatuses } from "../gateway/status.ts";
 import type { Application, Chunk, HeaderList, Log } from "../spec.ts";
 import { addVariables, bridgedVariables, createBridgeService, routed } from "./bridge.ts";
 import { dispatch } from "./dispatch.ts";
@@ -106,9 +107,6 @@ class FetchSink implements ResponseSink {
     for (const wake of this.#wake.splice(0)) wake();
   }
 }
-
-/** Statuses whose Response may not be given a body, not even an empty one (Fetch standard, "null body status"). */
-const nullBodyStatuses: ReadonlySet<number> = new Set([204, 205, 304]);
 
 function responseOf(head: ResponseHead, body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null): Response {
   const { code, reason } = head.status;
